@@ -1,0 +1,55 @@
+"""Data products with a contract and a complete history, as Dagster assets.
+
+The public names. Each is loaded when first used, so that `import dataproducts` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataproducts.contract import REST as REST
+    from dataproducts.contract import Contract as Contract
+    from dataproducts.contract import column as column
+    from dataproducts.dataset import Dataset as Dataset
+    from dataproducts.dataset import Source as Source
+    from dataproducts.errors import DataProductsError as DataProductsError
+    from dataproducts.history.lake import Version as Version
+    from dataproducts.history.lake import changes as changes
+    from dataproducts.history.lake import read as read
+    from dataproducts.history.lake import scan as scan
+    from dataproducts.history.lake import versions as versions
+    from dataproducts.materialization import UNCHANGED as UNCHANGED
+    from dataproducts.materialization import Result as Result
+    from dataproducts.product import DataProduct as DataProduct
+
+_HOME = {
+    "REST": "contract",
+    "Contract": "contract",
+    "DataProduct": "product",
+    "DataProductsError": "errors",
+    "Dataset": "dataset",
+    "Result": "materialization",
+    "Source": "dataset",
+    "UNCHANGED": "materialization",
+    "Version": "history.lake",
+    "changes": "history.lake",
+    "column": "contract",
+    "read": "history.lake",
+    "scan": "history.lake",
+    "versions": "history.lake",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dataproducts' has no attribute {name!r}")
+    return getattr(import_module(f"dataproducts.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,420 @@
+"""A declared dataset as a Dagster asset: one declaration gives checks, partitions, columns, owners, tags and freshness.
+
+What a run does with rows is in `materialization`; here it becomes Dagster's events.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from dataproducts import settings
+from dataproducts.contract import REST, Contract, Rule
+from dataproducts.errors import DeclarationError, PartitionUnavailable
+from dataproducts.history.intervals import incorporate
+from dataproducts.history.ledger import UNPARTITIONED, Version
+from dataproducts.history.store import DatasetHistory
+from dataproducts.inputs import Input
+from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
+from dataproducts.product_facts import ProductFacts
+from dataproducts.quality.validation import KEY_RULE, Finding
+
+__all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
+
+SHAPE, ROW_COUNT, UNKNOWN_FIELDS = "shape", "row_count", "unknown_fields"
+PREFIX = "dataproducts/"  # our metadata keys
+PARTITIONS_PER_RUN = 100
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset's rows come from outside the graph; shown as an external asset upstream of it."""
+
+    name: str
+    description: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the decorator was told, beside the contract."""
+
+    facts: ProductFacts
+    contract: Contract
+    title: str
+    description: str
+    partitions: dg.PartitionsDefinition[Any] | None = None
+    limits: Limits = field(default_factory=Limits)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    source: Source | None = None
+    freshness: timedelta | None = None
+    automation: dg.AutomationCondition[Any] | None = None
+    schedule: str | None = None
+    time_zone: str = "UTC"
+    partitions_per_run: int = PARTITIONS_PER_RUN
+    retries: int = 0
+    kinds: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    access: str | None = None
+    personal: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The dataset's own name, without the product's."""
+        return self.contract.dataset.split("/")[1]
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """The asset key, [product, dataset]."""
+        return dg.AssetKey(self.contract.dataset.split("/"))
+
+
+class Dataset(dg.AssetsDefinition):
+    """A Dagster asset that is also the author's function: call it as one, materialize it as the other."""
+
+    # a subclass, so that it goes wherever Dagster takes assets; Dagster's own copies of it are plain assets
+
+    declaration: Declaration
+    function: Callable[..., Any] | None
+
+    @classmethod
+    def of(cls, declaration: Declaration, function: Callable[..., Any] | None, run: Callable[..., Any], resources: set[str]) -> Dataset:
+        """Make the asset. `run(context)` yields Dagster's events."""
+
+        @dg.multi_asset(
+            name=f"{declaration.facts.name}__{declaration.name}",
+            specs=[asset_spec(declaration)],
+            check_specs=list(check_specs(declaration)),
+            partitions_def=declaration.partitions,
+            backfill_policy=dg.BackfillPolicy.multi_run(declaration.partitions_per_run) if declaration.partitions else None,
+            required_resource_keys=resources,
+            retry_policy=dg.RetryPolicy(declaration.retries, delay=30, backoff=dg.Backoff.EXPONENTIAL) if declaration.retries else None,
+        )
+        def asset(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
+            yield from run(context)
+
+        dataset = cls.__new__(cls)
+        dataset.__dict__.update(asset.__dict__)
+        dataset.declaration = declaration
+        dataset.function = function
+        return dataset
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The author's function, as written."""
+        if self.function is None:
+            raise DeclarationError(f"{self.contract.dataset} is made by the kit and has no function to call")
+        return self.function(*args, **kwargs)
+
+    @property
+    def contract(self) -> Contract:
+        """What the dataset promises."""
+        return self.declaration.contract
+
+    def history(self) -> DatasetHistory:
+        """The dataset's history in the lake in use."""
+        return DatasetHistory(settings.lake(), self.contract.dataset)
+
+
+def asset_spec(d: Declaration) -> dg.AssetSpec:
+    """The asset as Dagster shows it."""
+    contract, facts = d.contract, d.facts
+    deps = [dg.AssetDep(i.key) for i in d.inputs.values()]
+    if d.source is not None:
+        deps.append(dg.AssetDep(source_key(d)))
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": column_schema(contract),
+        "dagster/storage_kind": "delta",
+        f"{PREFIX}contract": str(contract.version),
+        f"{PREFIX}key": ", ".join(contract.key) or "none",
+        f"{PREFIX}kind": contract.kind,
+        f"{PREFIX}license": facts.license.name,
+        f"{PREFIX}title": d.title,
+    }
+    if (lineage := column_lineage(d)) is not None:
+        metadata["dagster/column_lineage"] = lineage
+    owners = [f"team:{facts.team}", facts.contact.email]
+    return dg.AssetSpec(
+        d.key,
+        deps=deps,
+        description=d.description,
+        owners=owners,
+        group_name=facts.name,
+        code_version=contract.code_version,
+        kinds={"delta", *d.kinds},
+        tags={
+            "dataproducts/access": d.access or str(facts.access.level),
+            "dataproducts/personal_data": d.personal or str(facts.personal_data.class_),
+            **d.tags,
+        },
+        automation_condition=d.automation,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=d.freshness) if d.freshness else None,
+        partitions_def=d.partitions,
+        metadata=metadata,
+    )
+
+
+def source_key(d: Declaration) -> dg.AssetKey:
+    """Key of the external asset a dataset's rows come from."""
+    assert d.source is not None
+    return dg.AssetKey([d.facts.name, "source", d.source.name])
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """The Columns tab. On the definition only: a second one on the event would hide the constraints."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                c.name,
+                type=str(c.dtype),
+                description=c.description + (f" [{c.unit}]" if c.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=c.nullable,
+                    unique=contract.key == (c.name,),
+                    other=[_brief(r) for r in c.rules if r.kind not in ("required", "unique")],
+                ),
+                tags={"personal_data": c.personal} if c.is_personal and c.personal else {},
+            )
+            for c in contract.columns
+        ]
+    )
+
+
+def _brief(rule: Rule) -> str:
+    return rule.kind if len(rule.description) > 30 else rule.description  # Dagster cuts at 30 characters
+
+
+def column_lineage(d: Declaration) -> dg.TableColumnLineage | None:
+    """Which source field each column is, as declared."""
+    if d.source is not None and d.contract.takes_source:
+        deps = {
+            c.name: [dg.TableColumnDep(source_key(d), c.source or c.name)] for c in d.contract.columns if c.source != REST
+        }
+        return dg.TableColumnLineage(deps)
+    if d.contract.kind == "history":
+        (upstream,) = d.inputs.values()
+        names = upstream.contract.names
+        return dg.TableColumnLineage({n: [dg.TableColumnDep(upstream.key, n)] for n in names})
+    return None
+
+
+def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
+    """One check per rule, and those over the whole: shape, key, row count, and unknown fields where the source may add some."""
+    yield dg.AssetCheckSpec(SHAPE, asset=d.key, description="Columns and types are those of the contract.", blocking=True)
+    if d.contract.key and d.contract.kind != "history":
+        text = f"{', '.join(d.contract.key)} identifies one row of a partition."
+        yield dg.AssetCheckSpec(KEY_RULE, asset=d.key, description=text, blocking=True)
+    yield dg.AssetCheckSpec(ROW_COUNT, asset=d.key, description="Enough rows, and about as many as before.")
+    if any(c.source == REST for c in d.contract.columns):
+        text = "The source sends no field that the contract does not name; those it does are kept as JSON."
+        yield dg.AssetCheckSpec(UNKNOWN_FIELDS, asset=d.key, description=text)
+    for rule in d.contract.all_rules:
+        yield dg.AssetCheckSpec(rule.name, asset=d.key, description=rule.description, blocking=rule.severity == "error")
+
+
+def partition_keys(context: dg.AssetExecutionContext, d: Declaration) -> list[str]:
+    """The partitions of a run, in order; the one key of a dataset without partitions, whatever the run's others have."""
+    return [UNPARTITIONED] if d.partitions is None else [str(k) for k in context.partition_keys]
+
+
+class Run:
+    """One run of a dataset whose rows an author makes."""
+
+    def __init__(self, declaration: Declaration, function: Callable[..., Any]) -> None:
+        self.declaration = declaration
+        self.function = function
+        self.parameters = list(inspect.signature(function).parameters)
+        known = {"context", "partition", *declaration.inputs}
+        self.resources = {p for p in self.parameters if p not in known}
+        self.annotations = _annotations(function)
+
+    def __call__(self, context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Materialize the run's partitions and yield Dagster's events."""
+        d = self.declaration
+        run = context.run.root_run_id or context.run.run_id
+        materializer = Materializer(settings.lake(), d.contract, d.limits, run=run, log=_log(context))
+        resume = run if context.run.root_run_id else None
+        used: dict[str, dict[str, list[list[Any]]]] = {}
+
+        def produce(partition: str) -> Any:
+            arguments: dict[str, Any] = {}
+            for name in self.parameters:
+                if name == "context":
+                    arguments[name] = context
+                elif name == "partition":
+                    arguments[name] = partition
+                elif name in d.inputs:
+                    upstream = d.inputs[name]
+                    chosen = upstream.choose(partition, d.partitions)
+                    used.setdefault(partition, {})[upstream.dataset] = [[v.partition, v.number] for v in chosen]
+                    arguments[name] = upstream.load(chosen, self.annotations.get(name))
+                else:
+                    arguments[name] = getattr(context.resources, name)
+            return self.function(**arguments)
+
+        def note(partition: str) -> dict[str, Any]:
+            return {"inputs": used[partition]} if partition in used else {}
+
+        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=resume)
+        yield from events(context, d, report)
+
+
+class HistoryRun:
+    """One run of a history: the snapshots of the run's partitions are taken in, and their neighbours mended."""
+
+    def __init__(self, declaration: Declaration, moment: Callable[[str], date | datetime]) -> None:
+        self.declaration = declaration
+        self.moment = moment
+
+    def __call__(self, context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Materialize and yield Dagster's events; partitions mended beside the run's own get an event too."""
+        d = self.declaration
+        (upstream,) = d.inputs.values()
+        history = DatasetHistory(settings.lake(), d.contract.dataset)
+        asked = partition_keys(context, d)
+        run = context.run.root_run_id or context.run.run_id
+        there = upstream.history().current()
+        report = Report()
+        for key in asked:
+            if key not in there:
+                text = f"{d.contract.dataset}: {upstream.dataset} has no partition {key!r}; materialize that first"
+                report.outcomes[key] = Outcome(key, error=text, cause=PartitionUnavailable(text))
+        present = [k for k in asked if k in there]
+        done = incorporate(
+            history, d.contract, upstream.history(), upstream.contract, present, self.moment, {"run": run}
+        ) if present else []
+        for committed in done:
+            v = committed.version
+            report.outcomes[v.partition] = Outcome(v.partition, committed, received=v.rows)
+        for partition in [p for p in report.outcomes if p not in asked]:
+            outcome = report.outcomes.pop(partition)
+            context.log_event(_materialization(d, outcome))
+            context.log.info(f"{d.contract.dataset}: {partition} follows a changed neighbour and was mended")
+        yield from events(context, d, report)
+
+
+def events(context: dg.AssetExecutionContext, d: Declaration, report: Report) -> Iterator[Any]:
+    """Check results, then one materialization per stored partition; a Failure if any partition was not stored."""
+    partitioned = d.partitions is not None
+    yield from check_results(d, report)
+    failed = report.failed
+    stored = [o for o in report.outcomes.values() if o.committed is not None]
+    if failed:
+        for outcome in stored:
+            context.log_event(_materialization(d, outcome))
+        raise _failure(d, failed, len(stored), len(report.outcomes)) from failed[0].cause
+    if not partitioned:
+        (outcome,) = stored
+        yield dg.MaterializeResult(asset_key=d.key, metadata=_metadata(outcome), data_version=_data_version([outcome]))
+        return
+    for outcome in stored:
+        context.add_asset_metadata(_metadata(outcome), d.key, partition_key=outcome.partition)
+    yield dg.MaterializeResult(asset_key=d.key, data_version=_data_version(stored))
+
+
+def _failure(d: Declaration, failed: Sequence[Outcome], stored: int, all_: int) -> dg.Failure:
+    if len(failed) == all_ == 1:
+        text = failed[0].error or ""
+    else:
+        first = "; ".join(o.error or "" for o in failed[:5])
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        text = f"{d.contract.dataset}: {len(failed)} of {all_} partitions failed, {stored} are stored: {first}{more}"
+    metadata = {"failed_partitions": ", ".join(o.partition for o in failed)} if d.partitions else {}
+    return dg.Failure(text, metadata=metadata, allow_retries=False)
+
+
+def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResult]:
+    """The results of every check of the run; each names the partitions it is about."""
+    keys = list(report.outcomes)
+    about = {"partitions": keys[0] if len(keys) == 1 else f"{len(keys)}: {keys[0]} … {keys[-1]}"} if d.partitions and keys else {}
+    quarantined = d.limits.refused_share is not None
+
+    def result(name: str, passed: bool, severity: dg.AssetCheckSeverity, **metadata: Any) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=passed, asset_key=d.key, check_name=name, severity=severity, metadata={**about, **metadata})
+
+    warn, error = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+    yield result(SHAPE, not report.shape, error, **({"faults": "\n\n".join(report.shape)} if report.shape else {}))
+    remarks = [*(f"{p}: too few rows" for p in report.empty), *report.row_counts]
+    rows = sum(o.received for o in report.outcomes.values())
+    yield result(
+        ROW_COUNT, not remarks, error if report.empty else warn, rows=rows, **({"remarks": "\n\n".join(remarks)} if remarks else {})
+    )
+    if any(c.source == REST for c in d.contract.columns):
+        fields = sorted({f for found in report.unknown_fields.values() for f in found})
+        yield result(UNKNOWN_FIELDS, not fields, warn, **({"fields": ", ".join(fields)} if fields else {}))
+    specs = {s.name for s in check_specs(d)}
+    empty = {r.name: Finding(r) for r in d.contract.all_rules}
+    for name, finding in {**empty, **report.findings}.items():
+        if name in specs:
+            lenient = finding.rule.severity == "warn" or (quarantined and not report.failed)
+            metadata: dict[str, Any] = {"failed_rows": finding.failed}
+            if finding.examples:
+                metadata["examples"] = ", ".join(finding.examples)
+            yield result(name, finding.passed, warn if lenient else error, **metadata)
+    if KEY_RULE in specs and KEY_RULE not in report.findings:
+        yield result(KEY_RULE, True, error)
+
+
+def _metadata(outcome: Outcome) -> dict[str, Any]:
+    assert outcome.committed is not None
+    version: Version = outcome.committed.version
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count" if version.partition != UNPARTITIONED else "dagster/row_count": version.rows,
+        f"{PREFIX}version": version.number,
+        f"{PREFIX}known_at": dg.TimestampMetadataValue(version.known_at.timestamp()),
+        f"{PREFIX}content_hash": version.content_hash,
+        f"{PREFIX}contract": version.contract,
+    }
+    if not outcome.committed.is_new:
+        metadata["unchanged"] = dg.MarkdownMetadataValue(f"Same content as before: still version {version.number}.")
+    if outcome.refused:
+        metadata["refused"] = dg.MarkdownMetadataValue(
+            f"{outcome.refused:,} of {outcome.received:,} rows are in quarantine: "
+            f"`dataproducts quarantine {version.dataset} --partition {version.partition}`"
+        )
+    if version.note.get("inputs"):
+        metadata[f"{PREFIX}inputs"] = dg.JsonMetadataValue(version.note["inputs"])
+    if outcome.profile:
+        metadata["profile"] = dg.MarkdownMetadataValue(outcome.profile)
+        metadata["sample"] = dg.MarkdownMetadataValue(outcome.sample)
+    for name, value in outcome.metadata.items():
+        if name not in ("inputs",):
+            metadata[name] = _shown(value)
+    return metadata
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return dg.UrlMetadataValue(value)
+    return value if isinstance(value, str | int | float | bool) else dg.JsonMetadataValue(value)
+
+
+def _materialization(d: Declaration, outcome: Outcome) -> dg.AssetMaterialization:
+    from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+    assert outcome.committed is not None
+    return dg.AssetMaterialization(
+        d.key,
+        partition=outcome.partition if d.partitions is not None else None,
+        metadata=_metadata(outcome),
+        tags={DATA_VERSION_TAG: outcome.committed.version.content_hash},
+    )
+
+
+def _data_version(outcomes: Sequence[Outcome]) -> dg.DataVersion:
+    import hashlib
+
+    hashes = [o.committed.version.content_hash for o in outcomes if o.committed is not None]
+    return dg.DataVersion(hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    return {n: p.annotation for n, p in inspect.signature(function).parameters.items() if p.annotation is not inspect.Parameter.empty}
+
+
+def _log(context: dg.AssetExecutionContext) -> Log:
+    return context.log

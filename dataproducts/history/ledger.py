@@ -1,0 +1,109 @@
+"""The ledger: which versions of which partitions exist. It is rows of the same Delta table as the data, committed with them.
+
+A version may have no rows, so the ledger, not the presence of files, says what exists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+UNPARTITIONED = "-"
+"""Partition key of a dataset without partitions; Delta reads an empty string as null."""
+
+UTC_US = pl.Datetime("us", "UTC")
+STAMPS: dict[str, pl.DataType] = {
+    "_partition": pl.String(),
+    "_version": pl.Int64(),
+    "_known_at": UTC_US,
+    "_contract": pl.String(),
+}
+"""Columns that sit beside the product's own in every row."""
+
+LEDGER: dict[str, pl.DataType] = {
+    **STAMPS,
+    "_rows": pl.Int64(),
+    "_hash": pl.String(),
+    "_files": pl.List(pl.String()),
+    "_note": pl.String(),
+}
+"""Columns of a ledger entry."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One content of one partition. `known_at` is UTC, `rows` a count, `content_hash` hex SHA-256 of the canonical form."""
+
+    dataset: str
+    partition: str
+    number: int
+    known_at: datetime
+    contract: str
+    rows: int
+    content_hash: str
+    note: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+    files: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def major(self) -> int:
+        """Major version of the contract the rows passed, which is also the table that holds them."""
+        return int(self.contract.split(".", 1)[0])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; the time in ISO 8601 with its offset."""
+        return {
+            "dataset": self.dataset,
+            "partition": self.partition,
+            "version": self.number,
+            "known_at": self.known_at.isoformat(),
+            "contract": self.contract,
+            "rows": self.rows,
+            "content_hash": self.content_hash,
+            **({"note": self.note} if self.note else {}),
+        }
+
+
+def entries(versions: Iterable[Version]) -> pl.DataFrame:
+    """Ledger rows of versions."""
+    return pl.DataFrame(
+        [
+            [
+                v.partition,
+                v.number,
+                v.known_at,
+                v.contract,
+                v.rows,
+                v.content_hash,
+                list(v.files),
+                json.dumps(v.note, ensure_ascii=False, sort_keys=True, default=str),
+            ]
+            for v in versions
+        ],
+        schema=LEDGER,
+        orient="row",
+    )
+
+
+def parse(dataset: str, frame: pl.DataFrame) -> list[Version]:
+    """Versions of ledger rows, ordered by partition and number."""
+    return [
+        Version(dataset, p, n, k, c, r, h, json.loads(note or "{}"), tuple(files or ()))
+        for p, n, k, c, r, h, files, note in frame.select(list(LEDGER)).sort("_partition", "_version").iter_rows()
+    ]
+
+
+def newest(versions: Sequence[Version], as_of: datetime | None = None) -> dict[str, Version]:
+    """The newest version of each partition, or the newest known at or before `as_of`."""
+    found: dict[str, Version] = {}
+    for version in versions:
+        if as_of is not None and version.known_at > as_of:
+            continue
+        held = found.get(version.partition)
+        if held is None or held.number < version.number:
+            found[version.partition] = version
+    return found

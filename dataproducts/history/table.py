@@ -1,0 +1,384 @@
+"""One append-only Delta table: the rows and the ledger of one major version of one dataset's contract.
+
+Every commit adds data files and their ledger entries in a single Delta transaction, fenced per partition.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from dataproducts.errors import HistoryError
+from dataproducts.history.ledger import LEDGER, Version, entries, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deltalake import DeltaTable
+
+ROWS, VERSIONS = "row", "version"  # the values of `_entry`, the Delta partition column: an entry is a row or a version
+COMPACT_LEDGER_AT = 48  # small ledger files before they are rewritten as one
+ROW_GROUP = 131_072
+
+_PROPERTIES: dict[str, str | None] = {
+    "delta.appendOnly": "true",
+    "delta.checkpointInterval": "10",
+    # history must not expire: the defaults are 30 and 7 days
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+SUPERSEDED, KIND, KEY = "dataproducts.supersededBy", "dataproducts.kind", "dataproducts.key"
+
+
+class Conflict(Exception):
+    """Another writer committed first; read again and decide again."""
+
+
+class HistoryTable:
+    """A Delta table at a local path or an object-store URL. Reading it needs no more than a Delta reader."""
+
+    def __init__(self, url: str, dataset: str) -> None:
+        self.url = url
+        self.dataset = dataset
+        self.remote = "://" in url
+        self._table: DeltaTable | None = None
+        self._ledger: tuple[int, list[Version]] | None = None
+
+    def exists(self) -> bool:
+        """Whether the table has been created."""
+        return self._open() is not None
+
+    def refresh(self) -> None:
+        """See what other writers have committed."""
+        if self._table is None:
+            self._open()
+        else:
+            with _told(self.dataset, self.url):
+                self._table.update_incremental()
+
+    def create(self, dtypes: Mapping[str, pl.DataType], *, kind: str, key: Sequence[str]) -> None:
+        """Create the table, or find it created by another writer. Kind and key are kept for readers without the code."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        if self._open() is not None:
+            return
+        if not self.remote:
+            with _told(self.dataset, self.url):
+                Path(self.url).mkdir(parents=True, exist_ok=True)
+        with _told(self.dataset, self.url):
+            try:
+                DeltaTable.create(
+                    self.url,
+                    schema=_delta_schema(dtypes),
+                    mode="error",
+                    partition_by=["_entry"],
+                    configuration={**_PROPERTIES, KIND: kind, KEY: json.dumps(list(key))},
+                    raise_if_key_not_exists=False,
+                )
+            except DeltaError:
+                if self._open() is None:
+                    raise
+        self._open()
+
+    @property
+    def dtypes(self) -> dict[str, pl.DataType]:
+        """Types of the product's own columns, as stored."""
+        schema = pl.DataFrame(_arrow_empty(self._opened().schema().to_arrow())).schema
+        return {name: dtype for name, dtype in schema.items() if name not in LEDGER and name != "_entry"}
+
+    def add_columns(self, dtypes: Mapping[str, pl.DataType]) -> None:
+        """Add nullable columns; older rows read as null there."""
+        from deltalake.exceptions import CommitFailedError
+
+        fields = [f for f in _delta_schema(dtypes).fields if f.name in dtypes]
+        with _told(self.dataset, self.url):
+            try:
+                self._opened().alter.add_columns(fields)
+            except CommitFailedError as conflict:
+                raise Conflict from conflict
+        self.refresh()
+
+    @property
+    def kind(self) -> str:
+        """The contract's kind: table, snapshot or history."""
+        return self._opened().metadata().configuration.get(KIND) or "table"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The contract's key columns."""
+        return tuple(json.loads(self._opened().metadata().configuration.get(KEY) or "[]"))
+
+    @property
+    def superseded_by(self) -> str | None:
+        """The contract version that closed this table to writers, if one has."""
+        return self._opened().metadata().configuration.get(SUPERSEDED)
+
+    def supersede(self, version: str) -> None:
+        """Close the table: Delta makes every write under way fail when a table's metadata change."""
+        from deltalake.exceptions import CommitFailedError
+
+        with _told(self.dataset, self.url):
+            try:
+                self._opened().alter.set_table_properties({SUPERSEDED: version}, raise_if_not_exists=False)
+            except CommitFailedError as conflict:
+                raise Conflict from conflict
+        self.refresh()
+
+    def ledger(self) -> list[Version]:
+        """Every version in the table as last refreshed, ordered by partition and number."""
+        if self._open() is None:
+            return []
+        table = self._opened()
+        at = table.version()
+        if self._ledger is None or self._ledger[0] != at:
+            paths = self._paths(VERSIONS)
+            frame = self._read(paths, LEDGER).collect() if paths else pl.DataFrame(schema=LEDGER)
+            self._ledger = at, parse(self.dataset, frame)
+        return self._ledger[1]
+
+    def write_rows(self, chunks: Iterable[pl.DataFrame]) -> str:
+        """Write rows as one Parquet file, invisible until `commit` names it. Returns its path within the table."""
+        return self._write("rows", chunks)
+
+    def commit(
+        self, versions: Sequence[Version], files: Mapping[str, int], *, operation: str, fence: str | None = None
+    ) -> None:
+        """Make versions and their files (path: rows) visible in one transaction; Conflict if another writer was first."""
+        from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+        from deltalake.exceptions import CommitFailedError
+        from deltalake.transaction import AddAction
+
+        table = self._opened()
+        transactions = [Transaction(v.partition, v.number) for v in versions]
+        if fence is not None:
+            transactions.append(Transaction(fence, table.version()))
+        ledger_file = self._write("versions", [entries(versions)])
+        low, high = min(v.partition for v in versions), max(v.partition for v in versions)
+        held = {**files, ledger_file: len(versions)}
+        actions = [
+            AddAction(
+                path=path,
+                size=self._size(path),
+                partition_values={"_entry": VERSIONS if path == ledger_file else ROWS},
+                modification_time=int(versions[0].known_at.timestamp() * 1000),
+                data_change=True,
+                # only our own columns: the log must not hold a product's values, some of which are personal
+                stats=json.dumps(
+                    {
+                        "numRecords": rows,
+                        "minValues": {"_partition": low},
+                        "maxValues": {"_partition": high},
+                        "nullCount": {"_partition": 0},
+                    }
+                ),
+            )
+            for path, rows in held.items()
+        ]
+        with _told(self.dataset, self.url):
+            try:
+                table.create_write_transaction(
+                    actions,
+                    mode="append",
+                    schema=table.schema(),
+                    partition_by=["_entry"],
+                    commit_properties=CommitProperties(
+                        custom_metadata={"dataproducts.operation": operation},
+                        app_transactions=transactions,
+                    ),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+            except CommitFailedError as conflict:
+                self.discard([ledger_file])
+                raise Conflict from conflict
+            except OSError:
+                self.discard([ledger_file])
+                raise
+        self.refresh()
+        self._compact_ledger()
+
+    def scan(self, versions: Sequence[Version], dtypes: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        """The rows of chosen versions with their stamps, from the files that hold them and no others."""
+        wanted = {(v.partition, v.number) for v in versions}
+        holders: dict[str, set[tuple[str, int]]] = {path: set() for v in versions for path in v.files}
+        for entry in self.ledger():
+            for path in entry.files:
+                if path in holders and entry.rows:
+                    holders[path].add((entry.partition, entry.number))
+        whole = [path for path, held in holders.items() if held <= wanted]
+        part = [path for path, held in holders.items() if held - wanted]
+        frames = [self._read(whole, dtypes)] if whole else []
+        if part:
+            chosen = {pair for path in part for pair in holders[path] & wanted}
+            partitions = sorted({p for p, _ in chosen})
+            rows = self._read(part, dtypes).filter(
+                pl.col("_partition") == partitions[0] if len(partitions) == 1 else pl.col("_partition").is_in(partitions)
+            )
+            numbers = {n for _, n in chosen}
+            if len(numbers) == 1:
+                rows = rows.filter(pl.col("_version") == numbers.pop())
+            else:
+                pairs = pl.LazyFrame(
+                    sorted(chosen), schema={"_partition": pl.String, "_version": pl.Int64}, orient="row"
+                )
+                rows = rows.join(pairs, on=["_partition", "_version"], how="semi")
+            frames.append(rows)
+        if not frames:
+            return pl.LazyFrame(schema=dict(dtypes))
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Remove files no commit names. Leaving them would be harmless, so failure is too."""
+        for path in paths:
+            if self.remote:
+                with suppress(Exception):
+                    self._store().delete_file(path)
+            else:
+                with suppress(OSError):
+                    (Path(self.url) / path).unlink()
+
+    def absolute(self, path: str) -> str:
+        """A file of the table as a path or URL."""
+        return f"{self.url}/{path}"
+
+    def _open(self) -> DeltaTable | None:
+        if self._table is None:
+            from deltalake import DeltaTable
+            from deltalake.exceptions import TableNotFoundError
+
+            if not self.remote and not (Path(self.url) / "_delta_log").exists():
+                return None
+            with _told(self.dataset, self.url):
+                try:
+                    self._table = DeltaTable(self.url)
+                except TableNotFoundError:
+                    return None
+        return self._table
+
+    def _opened(self) -> DeltaTable:
+        table = self._open()
+        if table is None:
+            raise HistoryError(f"{self.dataset}: there is no history at {self.url} yet; materialize the dataset first")
+        return table
+
+    def _paths(self, entry: str) -> list[str]:
+        actions = pl.DataFrame(self._opened().get_add_actions(flatten=True))
+        column = "partition._entry" if "partition._entry" in actions.columns else "partition_values._entry"
+        return sorted(actions.filter(pl.col(column) == entry).get_column("path").to_list())
+
+    def _read(self, paths: Sequence[str], dtypes: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+        return pl.scan_parquet(
+            [self.absolute(path) for path in paths],
+            schema=dict(dtypes),
+            missing_columns="insert",
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+        )
+
+    def _write(self, folder: str, chunks: Iterable[pl.DataFrame]) -> str:
+        path = f"{folder}/{uuid.uuid4().hex}.parquet"
+        with _told(self.dataset, self.url):
+            if self.remote:
+                with tempfile.TemporaryDirectory() as scratch:
+                    local = Path(scratch) / "part.parquet"
+                    _write_parquet(local, chunks)
+                    with local.open("rb") as source, self._store().open_output_stream(path) as target:
+                        shutil.copyfileobj(source, target, 8 * 2**20)
+                return path
+            target_path = Path(self.url) / path
+            target_path.parent.mkdir(exist_ok=True)
+            try:
+                _write_parquet(target_path, chunks)
+            except BaseException:
+                self.discard([path])
+                raise
+        return path
+
+    def _size(self, path: str) -> int:
+        if self.remote:
+            return int(self._store().get_file_info([path])[0].size)
+        return (Path(self.url) / path).stat().st_size
+
+    def _store(self) -> Any:
+        from deltalake.fs import DeltaStorageHandler
+
+        return DeltaStorageHandler(self.url)
+
+    def _compact_ledger(self) -> None:
+        from deltalake import PostCommitHookProperties
+        from deltalake.exceptions import CommitFailedError
+
+        if len(self._paths(VERSIONS)) < COMPACT_LEDGER_AT:
+            return
+        with suppress(CommitFailedError):  # another writer is compacting it
+            self._opened().optimize.compact(
+                partition_filters=[("_entry", "=", VERSIONS)],
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        self.refresh()
+
+
+def _write_parquet(path: Path, chunks: Iterable[pl.DataFrame]) -> None:
+    """Write and make durable before the log may name the file."""
+    iterator = iter(chunks)
+    first = next(iterator)
+    second = next(iterator, None)
+    if second is None:
+        first.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
+    else:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(path, first.to_arrow().schema, compression="zstd", compression_level=1) as writer:
+            for chunk in (first, second):
+                writer.write_table(chunk.to_arrow(), row_group_size=ROW_GROUP)
+            for chunk in iterator:
+                writer.write_table(chunk.to_arrow(), row_group_size=ROW_GROUP)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _delta_schema(dtypes: Mapping[str, pl.DataType]) -> Any:
+    from deltalake import Schema
+
+    schema = {**dtypes, **LEDGER, "_entry": pl.String()}
+    return Schema.from_arrow(pl.DataFrame(schema=schema).to_arrow().schema)
+
+
+def _arrow_empty(schema: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.schema(schema).empty_table()
+
+
+@contextmanager
+def _told(dataset: str, url: str) -> Iterator[None]:
+    """Turn what the file system and the Delta library say into one sentence."""
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except (CommitFailedError, TableNotFoundError, Conflict):
+        raise
+    except (OSError, DeltaError, pl.exceptions.ComputeError) as error:
+        raise HistoryError(f"{dataset}: the history at {url} cannot be used: {_cause(error)}; nothing was stored") from error
+
+
+def _cause(error: BaseException) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lower = str(error).lower()
+    if "no space left" in lower or "disk quota" in lower:
+        return "the disk is full (free some space and run again)"
+    if "permission denied" in lower or "read-only" in lower:
+        return "it is read-only for this user (give write access and run again)"
+    return text

@@ -1,0 +1,392 @@
+"""What a run does for a dataset: ask the author for each partition, hold it against the contract, commit, and say what happened.
+
+Knows nothing of Dagster, so that a job without it can do the same; `dataset` translates the outcome into Dagster's events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any, Protocol
+
+import polars as pl
+
+from dataproducts.contract import Contract
+from dataproducts.errors import ContractBreach, DataProductsError
+from dataproducts.history.content import content_hash
+from dataproducts.history.ledger import Version
+from dataproducts.history.store import Committed, DatasetHistory, Draft
+from dataproducts.quality.conform import Refused, conform, to_json
+from dataproducts.quality.frames import batches
+from dataproducts.quality.profile import profile, profile_markdown, sample_markdown
+from dataproducts.quality.quarantine import Quarantine
+from dataproducts.quality.spool import Spool
+from dataproducts.quality.validation import KEY_RULE, Finding, Validated, check_key, key_rule, validate
+
+UNCHANGED = object()
+"""What an author returns, as rows, when the source says that nothing has changed since the partition's newest version."""
+
+BATCH_ROWS, BATCH_PARTITIONS = 1_000_000, 200
+"""A run commits whenever it holds this much."""
+
+
+class Log(Protocol):
+    """Where progress goes."""
+
+    def info(self, message: str) -> None: ...  # noqa: D102
+    def warning(self, message: str) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an author returns when there is more to say than the rows.
+
+    `rows` is any frame the kit takes; `metadata` (JSON values) is kept with the version and shown in the UI; `refused` holds what the
+    author could not make a row of, as (record, rule) pairs, and goes to quarantine.
+    """
+
+    rows: Any
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    refused: Sequence[tuple[Any, str]] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a partition may look like beside its rules.
+
+    `least_rows`: fewer is a breach. `row_change`: share by which the row count may differ from that of earlier partitions before the
+    check warns. `refused_share`: with a quarantine, the share of rows that may be refused; above it nothing is stored; None means there is
+    no quarantine and one bad row is a breach.
+    """
+
+    least_rows: int = 0
+    row_change: float | None = 0.5
+    refused_share: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one partition. `error` is one sentence, and then nothing of the partition was stored."""
+
+    partition: str
+    committed: Committed | None = None
+    error: str | None = None
+    cause: BaseException | None = None
+    received: int = 0
+    refused: int = 0
+    profile: str = ""
+    sample: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    shape: list[str] = field(default_factory=list)
+    unknown_fields: dict[str, list[str]] = field(default_factory=dict)
+    row_counts: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Outcomes with an error."""
+        return [o for o in self.outcomes.values() if o.error is not None]
+
+
+@dataclass
+class _Prepared:
+    partition: str
+    spool: Spool
+    refused: Refused
+    received: int
+    metadata: dict[str, Any]
+    findings: dict[str, Finding]
+
+
+class Materializer:
+    """Materializes partitions of one dataset into its history in the lake at `root`."""
+
+    def __init__(self, root: str, contract: Contract, limits: Limits, *, run: str, log: Log) -> None:
+        self.contract = contract
+        self.limits = limits
+        self.run = run
+        self.log = log
+        self.history = DatasetHistory(root, contract.dataset)
+        self.quarantine = Quarantine(root, contract.dataset) if limits.refused_share is not None else None
+
+    def materialize(
+        self,
+        partitions: Sequence[str],
+        produce: Callable[[str], Any],
+        *,
+        note: Callable[[str], dict[str, Any]] = lambda _: {},
+        resume: str | None = None,
+    ) -> Report:
+        """Produce and commit partitions, in batches; a partition that fails does not lose its neighbours.
+
+        `produce` gives the author's rows of a partition. `resume` is the run this one retries: what that committed is not made again.
+        """
+        report = Report(findings=self._no_findings())
+        done = self._of_run(resume) if resume else {}
+        waiting: list[_Prepared] = []
+        with ExitStack() as stack:
+            for number, partition in enumerate(partitions, 1):
+                if partition in done:
+                    report.outcomes[partition] = Outcome(partition, Committed(done[partition], False), received=done[partition].rows)
+                    continue
+                try:
+                    value = produce(partition)
+                    if (value.rows if isinstance(value, Result) else value) is UNCHANGED:
+                        report.outcomes[partition] = self._unchanged(partition)
+                        continue
+                    prepared = self._prepare(partition, value, stack, report)
+                    prepared.metadata.update(note(partition))
+                    waiting.append(prepared)
+                except ContractBreach as breach:
+                    report.shape.append(str(breach))
+                    report.outcomes[partition] = Outcome(partition, error=str(breach), cause=breach)
+                except DataProductsError as error:
+                    report.outcomes[partition] = Outcome(partition, error=str(error), cause=error)
+                except Exception as error:
+                    if len(partitions) == 1:
+                        raise
+                    text = f"{self.contract.dataset}: partition {partition!r}: {type(error).__name__}: {error}"
+                    report.outcomes[partition] = Outcome(partition, error=text, cause=error)
+                if sum(p.spool.rows for p in waiting) >= BATCH_ROWS or len(waiting) >= BATCH_PARTITIONS:
+                    self._commit(waiting, report)
+                    waiting = []
+                    self.log.info(f"{self.contract.dataset}: {number} of {len(partitions)} partitions done")
+            self._commit(waiting, report)
+        return report
+
+    def _no_findings(self) -> dict[str, Finding]:
+        findings = {rule.name: Finding(rule) for rule in self.contract.all_rules}
+        if (rule := key_rule(self.contract)) is not None:
+            findings[rule.name] = Finding(rule)
+        return findings
+
+    def _unchanged(self, partition: str) -> Outcome:
+        version = self.history.refresh().current().get(partition)
+        if version is None:
+            text = f"{self.contract.dataset}: partition {partition!r} is said to be unchanged, but it has no version yet; return its rows"
+            return Outcome(partition, error=text, cause=ContractBreach(text))
+        return Outcome(partition, Committed(version, False), received=version.rows)
+
+    def _of_run(self, run: str) -> dict[str, Version]:
+        return {p: v for p, v in self.history.current().items() if v.note.get("run") == run}
+
+    def _prepare(self, partition: str, value: Any, stack: ExitStack, report: Report) -> _Prepared:
+        """Rows of the contract's shape."""
+        result = value if isinstance(value, Result) else Result(value)
+        refused = Refused()
+        for record, rule in result.refused:
+            refused.add(record, [rule])
+        findings = self._no_findings()
+        spool = stack.enter_context(Spool(self.contract, lambda frame: self._checked(frame, prepared)))
+        prepared = _Prepared(partition, spool, refused, len(result.refused), dict(result.metadata), findings)
+        unknown: set[str] = set()
+        for batch in batches(result.rows, self.contract.dataset):
+            conformed = conform(batch, self.contract)
+            prepared.received += len(batch)
+            refused.extend(conformed.refused)
+            unknown |= conformed.unknown_fields
+            was_on_disk = spool.on_disk
+            spool.add(conformed.frame)
+            if was_on_disk or spool.on_disk:
+                self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
+        if unknown:
+            report.unknown_fields[partition] = sorted(unknown)
+        return prepared
+
+    def _checked(self, frame: pl.DataFrame, prepared: _Prepared) -> pl.DataFrame:
+        """The rows that keep every rule; the others are refused."""
+        validated = validate(frame, self.contract)
+        for name, finding in validated.findings.items():
+            prepared.findings[name].merge(finding)
+        return self._split(frame, validated.broken, prepared)
+
+    def _split(self, frame: pl.DataFrame, broken: Mapping[int, list[str]], prepared: _Prepared) -> pl.DataFrame:
+        if not broken:
+            return frame
+        if self.quarantine is not None:
+            rows = frame[sorted(broken)]
+            for index, row in zip(sorted(broken), rows.iter_rows(named=True), strict=True):
+                prepared.refused.add(self._as_received(row), broken[index])
+        else:
+            for index in broken:
+                prepared.refused.add("", broken[index])
+        keep = pl.Series(range(frame.height)).is_in(list(broken)).not_()
+        return frame.filter(keep)
+
+    def _as_received(self, row: dict[str, Any]) -> str:
+        """The row under the source's names, so that a replay reads it as it came."""
+        if not self.contract.takes_source:
+            return to_json(row)
+        record: dict[str, Any] = {}
+        for column in self.contract.columns:
+            value = row[column.name]
+            if value is None:
+                continue
+            if column.source == "*":
+                _merge(record, json.loads(value))
+                continue
+            *path, last = (column.source or column.name).split(".")
+            place = record
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = value
+        return to_json(record)
+
+    def _commit(self, waiting: Sequence[_Prepared], report: Report) -> None:
+        if not waiting:
+            return
+        small = [p for p in waiting if not p.spool.on_disk]
+        large = [p for p in waiting if p.spool.on_disk]
+        drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_on_disk(p, report))]
+        if not drafts:
+            return
+        committed = self.history.commit([draft for _, draft in drafts], self.contract)
+        for (prepared, draft), done in zip(drafts, committed, strict=True):
+            self._report(prepared, draft, done, report)
+
+    def _drafts_in_memory(self, waiting: Sequence[_Prepared], report: Report) -> list[tuple[_Prepared, Draft]]:
+        """Validate many partitions as one frame: asking pandera costs the same for one row as for thousands."""
+        if not waiting:
+            return []
+        frames = [p.spool.ordered() for p in waiting]
+        together = pl.concat(frames) if len(frames) > 1 else frames[0]
+        validated = validate(together, self.contract)
+        if self.contract.key:
+            marked = together
+            if len(frames) > 1:
+                marks = [pl.repeat(i, f.height, dtype=pl.Int64, eager=True) for i, f in enumerate(frames)]
+                marked = together.select(self.contract.key).with_columns(_partition=pl.concat(marks))
+            within = ("_partition",) if len(frames) > 1 else ()
+            _join(validated, check_key(marked, self.contract, within, ordered=True))
+        for name, finding in validated.findings.items():
+            report.findings[name].merge(finding)
+        drafts = []
+        start = 0
+        for prepared, frame in zip(waiting, frames, strict=True):
+            end = start + frame.height
+            broken = {i - start: rules for i, rules in validated.broken.items() if start <= i < end} if validated.broken else {}
+            start = end
+            good = self._split(frame, broken, prepared)
+            if self._accepted(prepared, good.height, report):
+                digest = content_hash([good], self.contract.dtypes)
+                chunks = _again(good)
+                drafts.append((prepared, Draft(prepared.partition, chunks, good.height, digest, self._note(prepared))))
+                self._describe(prepared, good.lazy(), good.height, good.head(5), report)
+        return drafts
+
+    def _draft_on_disk(self, prepared: _Prepared, report: Report) -> list[tuple[_Prepared, Draft]]:
+        spool = prepared.spool
+        key = list(self.contract.key)
+        keys = spool.keys()
+        doubled = keys.filter(keys.to_struct().is_duplicated()).unique()
+        if doubled.height:
+            finding = prepared.findings[KEY_RULE]
+            for rows in spool.drop_keys(doubled):
+                finding.failed += rows.height
+                self._split(rows, {i: [KEY_RULE] for i in range(rows.height)}, prepared)
+            if not any(self.contract.by_name[k].is_personal for k in key):
+                finding.examples = [", ".join(map(str, row)) for row in doubled.head(5).iter_rows()]
+        for name, found in prepared.findings.items():
+            report.findings[name].merge(found)
+        if not self._accepted(prepared, spool.rows, report):
+            return []
+        digest = content_hash(spool.chunks(), self.contract.dtypes)
+        draft = Draft(prepared.partition, spool.chunks, spool.rows, digest, self._note(prepared))
+        self._describe(prepared, spool.lazy(), spool.rows, next(spool.chunks()).head(5), report)
+        return [(prepared, draft)]
+
+    def _note(self, prepared: _Prepared) -> dict[str, Any]:
+        return {"run": self.run, "received": prepared.received, "refused": len(prepared.refused), **prepared.metadata}
+
+    def _accepted(self, prepared: _Prepared, rows: int, report: Report) -> bool:
+        """Whether the partition may be stored; refused rows go to quarantine first, so that a crash loses none."""
+        refused, where = len(prepared.refused), f"{self.contract.dataset}: partition {prepared.partition!r}"
+        error = None
+        if refused and self.quarantine is None:
+            error = f"{where}: {refused} of {prepared.received} rows break the contract ({_reasons(prepared)}); nothing was stored"
+        elif refused and refused > (self.limits.refused_share or 0) * prepared.received:
+            error = (
+                f"{where}: {refused} of {prepared.received} rows break the contract ({_reasons(prepared)}), more than the "
+                f"{self.limits.refused_share:.0%} that may go to quarantine; nothing was stored"
+            )
+        elif rows < self.limits.least_rows:
+            report.empty.append(prepared.partition)
+            error = f"{where}: {rows} rows, and at least {self.limits.least_rows} are expected; nothing was stored"
+        if error is not None:
+            report.outcomes[prepared.partition] = Outcome(
+                prepared.partition, error=error, cause=ContractBreach(error), received=prepared.received, refused=refused
+            )
+            return False
+        if self.quarantine is not None:
+            self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
+        if (remark := self._unlike_before(prepared.partition, rows)) is not None:
+            report.row_counts.append(remark)
+        return True
+
+    def _unlike_before(self, partition: str, rows: int) -> str | None:
+        """A remark when the row count is far from that of the last seven partitions before this one."""
+        if self.limits.row_change is None:
+            return None
+        current = self.history.current()
+        earlier = [current[p].rows for p in sorted(current) if p < partition][-7:]
+        if not earlier and partition in current:
+            earlier = [current[partition].rows]
+        if not earlier or abs(rows - median(earlier)) <= self.limits.row_change * max(median(earlier), 1):
+            return None
+        return f"{partition}: {rows:,} rows; the partitions before it had {median(earlier):,.0f}"
+
+    def _describe(self, prepared: _Prepared, rows: pl.LazyFrame, height: int, head: pl.DataFrame, report: Report) -> None:
+        report.outcomes[prepared.partition] = Outcome(
+            prepared.partition,
+            received=prepared.received,
+            refused=len(prepared.refused),
+            profile=profile_markdown(profile(rows, height, self.contract), height),
+            sample=sample_markdown(head, self.contract),
+            metadata=prepared.metadata,
+        )
+
+    def _report(self, prepared: _Prepared, draft: Draft, done: Committed, report: Report) -> None:
+        outcome = report.outcomes[prepared.partition]
+        report.outcomes[prepared.partition] = replace(outcome, committed=done)
+
+
+def _again(frame: pl.DataFrame) -> Callable[[], Iterable[pl.DataFrame]]:
+    def chunks() -> Iterator[pl.DataFrame]:
+        yield frame
+
+    return chunks
+
+
+def _join(validated: Validated, other: Validated) -> None:
+    validated.findings.update(other.findings)
+    for index, rules in other.broken.items():
+        validated.broken.setdefault(index, []).extend(rules)
+
+
+def _reasons(prepared: _Prepared) -> str:
+    counts: dict[str, int] = {}
+    for rules in prepared.refused.rules:
+        for rule in rules:
+            counts[rule] = counts.get(rule, 0) + 1
+    worst = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{rule}: {count}" for rule, count in worst[:3])
+    return shown if len(worst) <= 3 else f"{shown} and {len(worst) - 3} more rules"
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into.setdefault(name, value)

@@ -1,0 +1,291 @@
+"""A data product: its facts, its datasets, and the Dagster definitions that follow from them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import polars as pl
+
+from dataproducts.contract import Contract, Kind
+from dataproducts.dataset import (
+    PARTITIONS_PER_RUN,
+    Dataset,
+    Declaration,
+    HistoryRun,
+    Run,
+    Source,
+    source_key,
+)
+from dataproducts.errors import DeclarationError
+from dataproducts.history.intervals import interval_contract
+from dataproducts.inputs import Input
+from dataproducts.materialization import Limits
+from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts, load_facts
+
+_NAME = r"[a-z][a-z0-9_]*"
+
+
+class DataProduct:
+    """One product of a code location: `product = DataProduct(__file__)` beside its `product.yaml`.
+
+    Raises DeclarationError if the YAML is missing or wrong, with file, line, field and what is allowed.
+    """
+
+    def __init__(self, beside: str | Path) -> None:
+        path = Path(beside)
+        self.folder = path if path.is_dir() else path.parent
+        self.facts: ProductFacts = load_facts(self.folder / "product.yaml")
+        self.datasets: dict[str, Dataset] = {}
+        self._more: list[Any] = []
+
+    @property
+    def name(self) -> str:
+        """The product's name, first part of its datasets' names."""
+        return self.facts.name
+
+    def dataset(
+        self,
+        *,
+        schema: Any,
+        key: str | Sequence[str] = (),
+        version: str = "1.0.0",
+        name: str | None = None,
+        kind: Kind = "table",
+        title: str | None = None,
+        description: str | None = None,
+        partitions: dg.PartitionsDefinition[Any] | None = None,
+        inputs: Mapping[str, Dataset] | Sequence[Dataset] = (),
+        source: Source | None = None,
+        quarantine: bool | float = False,
+        least_rows: int | None = None,
+        row_change: float | None = 0.5,
+        freshness: timedelta | None = None,
+        automation: dg.AutomationCondition[Any] | None = None,
+        schedule: str | None = None,
+        time_zone: str = "Europe/Oslo",
+        partitions_per_run: int = PARTITIONS_PER_RUN,
+        retries: int = 0,
+        kinds: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        access: AccessLevel | str | None = None,
+        personal: PersonalData | str | None = None,
+    ) -> Callable[[Callable[..., Any]], Dataset]:
+        """Declare a dataset; the decorated function makes the rows of one partition and stays callable as a function.
+
+        Its parameters are found by name: `partition` (the key), `context` (Dagster's), an upstream dataset (a polars lazy frame of the
+        same partition, or the kind of frame it is annotated with), or a Dagster resource. It returns any frame the kit takes, or a `Result`.
+
+        `kind` is "table" (partitions are parts of one table) or "snapshot" (each partition is the whole as it was then).
+        `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
+        `row_change` is the share by which the row count may change before a check warns. `freshness` is how old the newest
+        materialization may be. `schedule` is a cron line in `time_zone`. `partitions_per_run` bounds the runs of a backfill.
+        """
+
+        def declare(function: Callable[..., Any]) -> Dataset:
+            own = name or function.__name__
+            contract = Contract.of(schema, dataset=f"{self.name}/{own}", key=key, version=version, kind=kind)
+            upstream = inputs if isinstance(inputs, Mapping) else {d.declaration.name: d for d in inputs}
+            found = {
+                p: self.datasets[p]
+                for p in inspect.signature(function).parameters
+                if p in self.datasets and p not in upstream
+            }
+            declaration = Declaration(
+                facts=self.facts,
+                contract=contract,
+                title=title or own.replace("_", " ").capitalize(),
+                description=inspect.cleandoc(description or function.__doc__ or contract.description),
+                partitions=partitions,
+                limits=Limits(
+                    least_rows=(1 if kind == "snapshot" else 0) if least_rows is None else least_rows,
+                    row_change=row_change,
+                    refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
+                ),
+                inputs={n: _input(d) for n, d in {**upstream, **found}.items()},
+                source=source,
+                freshness=freshness,
+                automation=automation,
+                schedule=schedule,
+                time_zone=time_zone,
+                partitions_per_run=partitions_per_run,
+                retries=retries,
+                kinds=frozenset(kinds),
+                tags=dict(tags or {}),
+                access=str(access) if access is not None else None,
+                personal=str(personal) if personal is not None else None,
+            )
+            self._check(declaration)
+            run = Run(declaration, function)
+            return self._keep(Dataset.of(declaration, function, run, run.resources))
+
+        return declare
+
+    def history(
+        self,
+        of: Dataset,
+        *,
+        name: str | None = None,
+        version: str = "1.0.0",
+        title: str | None = None,
+        description: str | None = None,
+        automation: dg.AutomationCondition[Any] | None = None,
+        freshness: timedelta | None = None,
+        partitions_per_run: int = PARTITIONS_PER_RUN,
+    ) -> Dataset:
+        """Declare the SCD2 intervals of a dataset of snapshots: `valid_from` inclusive, `valid_to` exclusive, null while current.
+
+        Its partitions are those of the snapshots. A snapshot taken in late, twice or out of order gives the intervals the right order would.
+        """
+        partitions = of.declaration.partitions
+        if of.contract.kind != "snapshot" or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+            raise DeclarationError(
+                f"{of.contract.dataset}: a history needs successive snapshots; declare kind='snapshot' and daily (or other time) partitions"
+            )
+        daily = partitions.fmt == "%Y-%m-%d"
+        own = name or f"{of.declaration.name}_history"
+        contract = interval_contract(
+            of.contract, dataset=f"{self.name}/{own}", version=version, moment=pl.Date() if daily else pl.Datetime("us", "UTC")
+        )
+        declaration = Declaration(
+            facts=self.facts,
+            contract=contract,
+            title=title or own.replace("_", " ").capitalize(),
+            description=description or contract.description,
+            partitions=partitions,
+            limits=Limits(row_change=None),
+            inputs={of.declaration.name: _input(of)},
+            automation=automation,
+            freshness=freshness,
+            partitions_per_run=partitions_per_run,
+            kinds=frozenset({"scd2"}),
+            access=of.declaration.access,
+            personal=of.declaration.personal,
+        )
+        self._check(declaration)
+        moment = _day if daily else _instant(partitions)
+        return self._keep(Dataset.of(declaration, None, HistoryRun(declaration, moment), set()))
+
+    def add(self, *definitions: Any) -> None:
+        """Further Dagster definitions of the product: schedules, sensors, jobs, checks."""
+        self._more.extend(definitions)
+
+    def definitions(self, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+        """Everything of the product as plain Dagster definitions."""
+        declared = [d.declaration for d in self.datasets.values()]
+        sources = {
+            source_key(d): dg.AssetSpec(
+                source_key(d),
+                group_name=self.name,
+                description=d.source.description,
+                kinds={"source"},
+                metadata={"url": dg.UrlMetadataValue(d.source.url)} if d.source.url else {},
+            )
+            for d in declared
+            if d.source is not None
+        }
+        if any(d.automation is not None for d in declared):
+            self._automate()
+        schedules = [s for d in declared if d.schedule for s in _schedules(d)]
+        more: dict[str, list[Any]] = {"schedules": [], "sensors": [], "jobs": [], "asset_checks": [], "assets": []}
+        for item in self._more:
+            more[_sort(item)].append(item)
+        return dg.Definitions(
+            assets=[*self.datasets.values(), *sources.values(), *more["assets"]],
+            asset_checks=more["asset_checks"],
+            schedules=[*schedules, *more["schedules"]],
+            sensors=more["sensors"],
+            jobs=more["jobs"],
+            resources=dict(resources or {}),
+        )
+
+    def _automate(self) -> None:
+        """One automation sensor per product: a slow one must not hold up the others, and it is on from the start."""
+        name = f"{self.name}_automation"
+        if not any(getattr(item, "name", None) == name for item in self._more):
+            self._more.append(
+                dg.AutomationConditionSensorDefinition(
+                    name,
+                    target=dg.AssetSelection.groups(self.name),
+                    default_status=dg.DefaultSensorStatus.RUNNING,
+                    minimum_interval_seconds=30,
+                )
+            )
+
+    def _keep(self, dataset: Dataset) -> Dataset:
+        self.datasets[dataset.declaration.name] = dataset
+        return dataset
+
+    def _check(self, d: Declaration) -> None:
+        import re
+
+        if not re.fullmatch(_NAME, d.name):
+            raise DeclarationError(f"{d.contract.dataset}: a dataset's name is lower-case letters, digits and underscores")
+        if d.name in self.datasets:
+            raise DeclarationError(f"{d.contract.dataset} is declared twice; give one of the two another name")
+        personal = PersonalData(d.personal) if d.personal else self.facts.personal_data.class_
+        unclassed = [c.name for c in d.contract.columns if c.personal is None]
+        if personal.is_sensitive and unclassed:
+            raise DeclarationError(
+                f"{d.contract.dataset} holds personal data ({personal}), so every column needs personal=...; "
+                f"{unclassed[0]!r} has none"
+            )
+        classed = [c.name for c in d.contract.columns if c.is_personal]
+        if not personal.is_sensitive and classed:
+            raise DeclarationError(
+                f"{d.contract.dataset} is declared to hold no personal data, but column {classed[0]!r} is classed "
+                f"{d.contract.by_name[classed[0]].personal}; declare the dataset's class with personal=..."
+            )
+        if d.access is not None and AccessLevel(d.access) is not AccessLevel.RESTRICTED and personal.is_sensitive:
+            raise DeclarationError(
+                f"{d.contract.dataset} holds personal data ({personal}), so its access is 'restricted', not {d.access!r}"
+            )
+
+
+def _input(dataset: Dataset) -> Input:
+    return Input(dataset.contract, dataset.declaration.partitions)
+
+
+def _day(key: str) -> date:
+    return date.fromisoformat(key)
+
+
+def _instant(partitions: dg.TimeWindowPartitionsDefinition) -> Callable[[str], datetime]:
+    def moment(key: str) -> datetime:
+        zone = ZoneInfo(partitions.timezone)
+        return datetime.strptime(key, partitions.fmt).replace(tzinfo=zone).astimezone(UTC)
+
+    return moment
+
+
+def _schedules(d: Declaration) -> list[Any]:
+    assert d.schedule is not None
+    label = d.contract.dataset.replace("/", "_")
+    job = dg.define_asset_job(f"{label}_job", selection=[d.key], partitions_def=d.partitions)
+    status = dg.DefaultScheduleStatus.RUNNING
+    if d.partitions is None:
+        return [dg.ScheduleDefinition(f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)]
+    partitions = cast("dg.PartitionsDefinition[str]", d.partitions)
+
+    @dg.schedule(name=f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)
+    def latest(context: dg.ScheduleEvaluationContext) -> Any:
+        keys = partitions.get_partition_keys(current_time=context.scheduled_execution_time)
+        return dg.RunRequest(partition_key=keys[-1]) if keys else dg.SkipReason("no partition is due yet")
+
+    return [latest]
+
+
+def _sort(item: Any) -> str:
+    kinds: list[tuple[type, str]] = [
+        (dg.ScheduleDefinition, "schedules"),
+        (dg.SensorDefinition, "sensors"),
+        (dg.AssetChecksDefinition, "asset_checks"),
+        (dg.AssetsDefinition, "assets"),
+        (dg.AssetSpec, "assets"),
+    ]
+    return next((name for kind, name in kinds if isinstance(item, kind)), "jobs")

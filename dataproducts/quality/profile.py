@@ -1,0 +1,92 @@
+"""What a partition looks like: nulls, distinct values, range and most frequent values per column; nothing of personal columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dataproducts.contract import Contract
+
+EXACT_ROWS = 100_000
+"""Up to here every figure is exact; beyond it, distinct and most frequent values come from this many evenly spaced rows."""
+TOP, SAMPLE_ROWS, TEXT = 3, 5, 60
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """Figures of one column. `smallest`, `largest` and `frequent` are None for personal and nested columns."""
+
+    name: str
+    nulls: int
+    distinct: int | None
+    smallest: Any = None
+    largest: Any = None
+    frequent: tuple[tuple[Any, int], ...] = ()
+
+
+def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[ColumnProfile]:
+    """Profile the columns of a contract over `height` rows; rows on disk stay there."""
+    open_ = [c.name for c in contract.columns if not c.is_personal and not c.dtype.is_nested()]
+    figures = (
+        frame.select(
+            *(pl.col(n).null_count().alias(f"n\x00{n}") for n in contract.names),
+            *(pl.col(n).min().alias(f"a\x00{n}") for n in open_),
+            *(pl.col(n).max().alias(f"z\x00{n}") for n in open_),
+        )
+        .collect(engine="streaming" if height > EXACT_ROWS else "auto")
+        .row(0, named=True)
+    )
+    step = -(-height // EXACT_ROWS) or 1
+    rows = (frame.gather_every(step) if step > 1 else frame).select(open_).collect()
+    distinct = rows.select(pl.col(n).drop_nulls().n_unique() for n in open_).row(0, named=True) if open_ else {}
+    profiles = []
+    for column in contract.columns:
+        name = column.name
+        if name not in open_:
+            profiles.append(ColumnProfile(name, figures[f"n\x00{name}"], None))
+            continue
+        frequent: tuple[tuple[Any, int], ...] = ()
+        if 0 < distinct[name] <= max(20, rows.height // 2):
+            counts = rows.get_column(name).drop_nulls().value_counts().sort(["count", name], descending=[True, False])
+            frequent = tuple(counts.head(TOP).iter_rows())
+        profiles.append(
+            ColumnProfile(
+                name, figures[f"n\x00{name}"], distinct[name], figures[f"a\x00{name}"], figures[f"z\x00{name}"], frequent
+            )
+        )
+    return profiles
+
+
+def profile_markdown(profiles: list[ColumnProfile], rows: int) -> str:
+    """The profile as a table for people."""
+    lines = ["| column | missing | distinct | smallest | largest | most frequent |", "|---|---:|---:|---|---|---|"]
+    for p in profiles:
+        share = f"{p.nulls} ({p.nulls / rows:.0%})" if p.nulls and rows else str(p.nulls)
+        frequent = ", ".join(f"{_text(v)} ({n})" for v, n in p.frequent)
+        hidden = p.distinct is None
+        cells = ("", "", "", "") if hidden else (str(p.distinct), _text(p.smallest), _text(p.largest), frequent)
+        lines.append(f"| {p.name} | {share} | {' | '.join(cells)} |")
+    if rows > EXACT_ROWS:
+        lines.append(f"\nDistinct and most frequent values are of {EXACT_ROWS:,} evenly spaced rows.")
+    return "\n".join(lines)
+
+
+def sample_markdown(frame: pl.DataFrame, contract: Contract) -> str:
+    """A few rows as a table, without personal columns and without columns that are missing throughout."""
+    shown = [c.name for c in contract.columns if not c.is_personal]
+    rows = frame.head(SAMPLE_ROWS).select(shown)
+    shown = [n for n in shown if rows.get_column(n).null_count() < rows.height][:12]
+    if not shown:
+        return "_no rows, or no columns that may be shown_"
+    lines = [f"| {' | '.join(shown)} |", f"|{'---|' * len(shown)}"]
+    lines += [f"| {' | '.join(_text(v) for v in row)} |" for row in rows.select(shown).iter_rows()]
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    text = " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+    return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"

@@ -1,0 +1,120 @@
+"""Rows on their way in: in memory while they are few, sorted runs on disk when they are many.
+
+A spool gives its rows back in canonical order with bounded memory, whatever order they came in.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from dataproducts.contract import Contract
+from dataproducts.history.content import canonical_order
+
+IN_MEMORY_CELLS = 32_000_000
+"""More cells than this (rows x columns) go to disk, where there is a key to sort by."""
+RUN_CELLS, CHUNK_ROWS, GROUP_ROWS = 8_000_000, 65_536, 8_192
+
+
+class Spool:
+    """Rows of one partition with the contract's columns and types. Use as a context manager: its files go with it.
+
+    `check` sees rows once, on their way to disk, and gives back those to keep; rows that stay in memory are the caller's to check.
+    """
+
+    def __init__(self, contract: Contract, check: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        self.contract = contract
+        self._check = check
+        self.rows = 0
+        self._frames: list[pl.DataFrame] = []
+        self._held = 0  # cells in memory
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._runs: list[Path] = []
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows in."""
+        self._frames.append(frame)
+        self._held += frame.height * max(1, frame.width)
+        self.rows += frame.height
+        limit = RUN_CELLS if self._runs else IN_MEMORY_CELLS
+        if self._held > limit and self.contract.key and len(self._frames) > 1:
+            self._write_run()
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether rows have gone to disk."""
+        return bool(self._runs)
+
+    def ordered(self) -> pl.DataFrame:
+        """All rows in canonical order, in memory."""
+        frame = pl.concat(self._frames) if self._frames else self.contract.empty()
+        frame = canonical_order(frame, self.contract.key)
+        self._frames = [frame]
+        return frame
+
+    def keys(self) -> pl.DataFrame:
+        """The key columns of all rows, sorted."""
+        self._finish()
+        key = list(self.contract.key)
+        return self._scan().select(key).collect().sort(key)
+
+    def drop_keys(self, keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Give back and leave out the rows with these keys."""
+        self._finish()
+        for run in self._runs:
+            frame = pl.read_parquet(run)
+            yield frame.join(keys, on=list(self.contract.key), how="semi")
+            kept = frame.join(keys, on=list(self.contract.key), how="anti")
+            self.rows -= frame.height - kept.height
+            kept.write_parquet(run, compression="lz4", row_group_size=GROUP_ROWS)
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """All rows in canonical order, a bounded number at a time; can be asked for again."""
+        if not self._runs:
+            yield self.ordered()
+            return
+        self._finish()
+        lead = self.contract.key[0]
+        leads = self._scan().select(lead).collect().to_series().sort()
+        bounds = leads.gather_every(CHUNK_ROWS)[1:].unique(maintain_order=True).to_list()
+        # sorted runs make each range a few row groups of each run
+        for low, high in zip([None, *bounds], [*bounds, None], strict=True):
+            rows = self._scan()
+            if low is not None:
+                rows = rows.filter(pl.col(lead) >= low)
+            if high is not None:
+                rows = rows.filter(pl.col(lead) < high)
+            yield rows.collect().sort(self.contract.key)
+
+    def lazy(self) -> pl.LazyFrame:
+        """All rows, in any order."""
+        return self._scan() if self._runs else self.ordered().lazy()
+
+    def _scan(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self._runs, schema=dict(self.contract.dtypes), glob=False)
+
+    def _finish(self) -> None:
+        if self._runs and self._frames:
+            self._write_run()
+
+    def _write_run(self) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="dataproducts-")
+        given = pl.concat(self._frames)
+        rows = self._check(given).sort(self.contract.key)
+        self.rows -= given.height - rows.height
+        # each range of keys reads every run, so few long runs with short groups
+        path = Path(self._folder.name) / f"{len(self._runs):05}.parquet"
+        rows.write_parquet(path, compression="lz4", row_group_size=GROUP_ROWS)
+        self._runs.append(path)
+        self._frames, self._held = [], 0

@@ -1,0 +1,47 @@
+"""Where things are, by environment: home, lake, names of datasets. Read when used, never at import."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from dataproducts.errors import ConfigurationError, UnknownDataset
+
+_ENVIRONMENTS = ("local", "gcp")
+
+
+def environment() -> str:
+    """The environment's name, DATAPRODUCTS_ENV: "local" (default) or "gcp"."""
+    name = os.environ.get("DATAPRODUCTS_ENV", "local")
+    if name not in _ENVIRONMENTS:
+        raise ConfigurationError(
+            f"DATAPRODUCTS_ENV is {name!r}, and there is no such environment; set it to {' or '.join(_ENVIRONMENTS)}"
+        )
+    return name
+
+
+def home() -> Path:
+    """The folder that holds lake, catalog and Dagster's state locally, DATAPRODUCTS_HOME (default `.dataproducts`)."""
+    return Path(os.environ.get("DATAPRODUCTS_HOME") or ".dataproducts").absolute()
+
+
+def lake() -> str:
+    """URL or path under which every dataset's history lies, DATAPRODUCTS_LAKE (default `lake` under the home)."""
+    return os.environ.get("DATAPRODUCTS_LAKE", "").rstrip("/") or str(home() / "lake")
+
+
+def required(variable: str, why: str) -> str:
+    """The value of an environment variable, or one sentence that says what it is for."""
+    value = os.environ.get(variable, "")
+    if not value:
+        raise ConfigurationError(f"{variable} is not set; it has to give {why}")
+    return value
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """ "product/dataset" as a pair; anything else is an UnknownDataset."""
+    parts = name.split("/") if isinstance(name, str) else []
+    if len(parts) != 2 or not all(re.fullmatch(r"[a-z][a-z0-9_]*", part) for part in parts):
+        raise UnknownDataset(f"{name!r} is not the name of a dataset; write it as product/dataset")
+    return parts[0], parts[1]

@@ -1,0 +1,16 @@
+"""Google Cloud: the real upstreams, the lake in a bucket (DATAPRODUCTS_LAKE=gs://...)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_gcp import BigQueryResource
+
+from dataproducts import settings
+from resources.register import RegisterResource
+
+
+def resources() -> dict[str, Any]:
+    """Resources by the name under which datasets ask for them."""
+    settings.required("DATAPRODUCTS_LAKE", "the lake's address, for instance gs://bucket/lake")
+    return {"register": RegisterResource(sandbox=False), "bigquery": BigQueryResource()}
