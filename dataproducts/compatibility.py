@@ -134,9 +134,7 @@ def _document(frozen: Block, current: Block) -> Iterator[Change]:
     yield from _stated("", "", before, after, _DOCUMENT)
 
 
-def _listed(
-    name: str, noun: str, before: dict[str, Any], after: dict[str, Any], *, added: Level, removed: Level
-) -> Iterator[Change]:
+def _listed(name: str, noun: str, before: dict[str, Any], after: dict[str, Any], *, added: Level, removed: Level) -> Iterator[Change]:
     old, new = set(before.pop(name, None) or ()), set(after.pop(name, None) or ())
     yield from (Change(added, name, f"{noun} '{one}' was added") for one in new - old)
     yield from (Change(removed, name, f"{noun} '{one}' was removed") for one in old - new)
@@ -355,10 +353,12 @@ def _rule(where: str, whose: str, name: str, before: Block, after: Block) -> Ite
     if _warns(before):  # rows may break the rule already, so nobody can count on it
         found = [replace(change, level="compatible") if change.level == "breaking" else change for change in found]
     yield from found
-    if _warns(before) and not _warns(after):
-        yield Change("compatible", where, f"{name} is now an error, no longer a warning")
-    if _warns(after) and not _warns(before):
-        yield Change("breaking", where, f"{name} now only warns")
+    if _warns(before) != _warns(after):
+        level: Level = "breaking" if _warns(after) else "compatible"
+        text = "now only warns" if _warns(after) else "is now an error, no longer a warning"
+        yield Change(level, where, f"{name} {text}")
+    elif before.get("severity") != after.get("severity"):
+        yield Change("editorial", where, f"the severity of {name} changed")
 
 
 def _warns(rule: Block) -> bool:
@@ -487,9 +487,7 @@ _DAYS = {  # between two updates, by code of the EU frequency vocabulary; codes 
     "BIENNIAL": 730, "TRIENNIAL": 1095, "QUADRENNIAL": 1461, "QUINQUENNIAL": 1826, "DECENNIAL": 3652,
     "BIDECENNIAL": 7305, "TRIDECENNIAL": 10957, "NEVER": math.inf, "unlimited": math.inf,
 }  # fmt: skip
-_ISO_DURATION = re.compile(
-    r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
-)
+_ISO_DURATION = re.compile(r"P(?=.)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _ISO_UNITS = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)  # near enough to tell which of two is longer
 _UNITS = {"s": 1, "second": 1, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400, "week": 7 * 86400}
 

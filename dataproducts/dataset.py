@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,11 +16,18 @@ import dagster as dg
 
 from dataproducts import settings
 from dataproducts.contract import REST, Contract, Rule
-from dataproducts.errors import DeclarationError, PartitionUnavailable
+from dataproducts.errors import (
+    ConfigurationError,
+    ContractBreach,
+    ContractChanged,
+    DeclarationError,
+    PartitionUnavailable,
+    UnknownDataset,
+)
 from dataproducts.history.intervals import incorporate
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
-from dataproducts.inputs import Input
+from dataproducts.inputs import FrameKind, Input, frame_kind
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
 from dataproducts.product_facts import ProductFacts
 from dataproducts.quality.validation import KEY_RULE, Finding
@@ -29,6 +37,9 @@ __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
 SHAPE, ROW_COUNT, UNKNOWN_FIELDS = "shape", "row_count", "unknown_fields"
 PREFIX = "dataproducts/"  # our metadata keys
 PARTITIONS_PER_RUN = 100
+
+_SETTLED = (ConfigurationError, ContractBreach, ContractChanged, DeclarationError, PartitionUnavailable, UnknownDataset)
+"""What another attempt would only say again."""
 
 
 @dataclass(frozen=True)
@@ -227,17 +238,19 @@ class Run:
     def __init__(self, declaration: Declaration, function: Callable[..., Any]) -> None:
         self.declaration = declaration
         self.function = function
-        self.parameters = list(inspect.signature(function).parameters)
         known = {"context", "partition", *declaration.inputs}
+        given = inspect.signature(function).parameters.values()
+        self.parameters = [p.name for p in given if p.name in known or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))]
         self.resources = {p for p in self.parameters if p not in known}
-        self.annotations = _annotations(function)
+        annotations = _annotations(function)
+        self.kinds: dict[str, FrameKind] = {
+            name: frame_kind(annotations.get(name), f"{declaration.contract.dataset}: input {name!r}") for name in declaration.inputs
+        }
 
     def __call__(self, context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Materialize the run's partitions and yield Dagster's events."""
         d = self.declaration
-        run = context.run.root_run_id or context.run.run_id
-        materializer = Materializer(settings.lake(), d.contract, d.limits, run=run, log=_log(context))
-        resume = run if context.run.root_run_id else None
+        materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=_log(context))
         used: dict[str, dict[str, list[list[Any]]]] = {}
 
         def produce(partition: str) -> Any:
@@ -251,7 +264,7 @@ class Run:
                     upstream = d.inputs[name]
                     chosen = upstream.choose(partition, d.partitions)
                     used.setdefault(partition, {})[upstream.dataset] = [[v.partition, v.number] for v in chosen]
-                    arguments[name] = upstream.load(chosen, self.annotations.get(name))
+                    arguments[name] = upstream.load(chosen, self.kinds[name])
                 else:
                     arguments[name] = getattr(context.resources, name)
             return self.function(**arguments)
@@ -259,7 +272,7 @@ class Run:
         def note(partition: str) -> dict[str, Any]:
             return {"inputs": used[partition]} if partition in used else {}
 
-        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=resume)
+        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context))
         yield from events(context, d, report)
 
 
@@ -276,8 +289,7 @@ class HistoryRun:
         (upstream,) = d.inputs.values()
         history = DatasetHistory(settings.lake(), d.contract.dataset)
         asked = partition_keys(context, d)
-        run = context.run.root_run_id or context.run.run_id
-        there = upstream.history().current()
+        there = upstream.history().current(major=upstream.contract.version.major)
         report = Report()
         for key in asked:
             if key not in there:
@@ -285,7 +297,7 @@ class HistoryRun:
                 report.outcomes[key] = Outcome(key, error=text, cause=PartitionUnavailable(text))
         present = [k for k in asked if k in there]
         done = incorporate(
-            history, d.contract, upstream.history(), upstream.contract, present, self.moment, {"run": run}
+            history, d.contract, upstream.history(), upstream.contract, present, self.moment, {"run": context.run.run_id}
         ) if present else []
         for committed in done:
             v = committed.version
@@ -320,11 +332,15 @@ def _failure(d: Declaration, failed: Sequence[Outcome], stored: int, all_: int) 
     if len(failed) == all_ == 1:
         text = failed[0].error or ""
     else:
-        first = "; ".join(o.error or "" for o in failed[:5])
-        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        errors = list(dict.fromkeys(o.error or "" for o in failed))  # a full disk is the same sentence for all
+        first = "; ".join(errors[:5])
+        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         text = f"{d.contract.dataset}: {len(failed)} of {all_} partitions failed, {stored} are stored: {first}{more}"
-    metadata = {"failed_partitions": ", ".join(o.partition for o in failed)} if d.partitions else {}
-    return dg.Failure(text, metadata=metadata, allow_retries=False)
+    metadata: dict[str, Any] = {}
+    if d.partitions:
+        metadata["failed_partitions"] = ", ".join(o.partition for o in failed)
+        metadata["failures"] = dg.JsonMetadataValue({o.partition: o.error for o in failed})
+    return dg.Failure(text, metadata=metadata, allow_retries=not all(isinstance(o.cause, _SETTLED) for o in failed))
 
 
 def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResult]:
@@ -337,7 +353,10 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
         return dg.AssetCheckResult(passed=passed, asset_key=d.key, check_name=name, severity=severity, metadata={**about, **metadata})
 
     warn, error = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
-    yield result(SHAPE, not report.shape, error, **({"faults": "\n\n".join(report.shape)} if report.shape else {}))
+    faults = {"faults": "\n\n".join(report.shape)} if report.shape else {}
+    if report.unreadable:
+        faults["refused"] = ", ".join(f"{rule}: {count}" for rule, count in sorted(report.unreadable.items()))
+    yield result(SHAPE, not faults, warn if quarantined and not report.failed else error, **faults)
     remarks = [*(f"{p}: too few rows" for p in report.empty), *report.row_counts]
     rows = sum(o.received for o in report.outcomes.values())
     yield result(
@@ -372,12 +391,13 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
     if not outcome.committed.is_new:
         metadata["unchanged"] = dg.MarkdownMetadataValue(f"Same content as before: still version {version.number}.")
     if outcome.refused:
+        where = f" --partition {version.partition}" if version.partition != UNPARTITIONED else ""
         metadata["refused"] = dg.MarkdownMetadataValue(
             f"{outcome.refused:,} of {outcome.received:,} rows are in quarantine: "
-            f"`dataproducts quarantine {version.dataset} --partition {version.partition}`"
+            f"`dataproducts quarantine {version.dataset}{where}`"
         )
-    if version.note.get("inputs"):
-        metadata[f"{PREFIX}inputs"] = dg.JsonMetadataValue(version.note["inputs"])
+    if inputs := outcome.metadata.get("inputs") or version.note.get("inputs"):  # what this run read, also when nothing changed
+        metadata[f"{PREFIX}inputs"] = dg.JsonMetadataValue(inputs)
     if outcome.profile:
         metadata["profile"] = dg.MarkdownMetadataValue(outcome.profile)
         metadata["sample"] = dg.MarkdownMetadataValue(outcome.sample)
@@ -390,7 +410,12 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         return dg.UrlMetadataValue(value)
-    return value if isinstance(value, str | int | float | bool) else dg.JsonMetadataValue(value)
+    if isinstance(value, str | int | float | bool):
+        return value
+    import json
+
+    # the version is stored by now: what an author says beside the rows must not fail the run
+    return "" if value is None else dg.JsonMetadataValue(json.loads(json.dumps(value, default=str)))
 
 
 def _materialization(d: Declaration, outcome: Outcome) -> dg.AssetMaterialization:
@@ -413,7 +438,30 @@ def _data_version(outcomes: Sequence[Outcome]) -> dg.DataVersion:
 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    return {n: p.annotation for n, p in inspect.signature(function).parameters.items() if p.annotation is not inspect.Parameter.empty}
+    """Annotations by parameter; as text only where the module does not have the type when it runs."""
+    found = {n: p.annotation for n, p in inspect.signature(function).parameters.items() if p.annotation is not inspect.Parameter.empty}
+    for name, annotation in found.items():
+        if isinstance(annotation, str):
+            with suppress(Exception):
+                found[name] = eval(annotation, getattr(function, "__globals__", {}))
+    return found
+
+
+def _continued(context: dg.AssetExecutionContext) -> set[str]:
+    """This run and those it continues: a retry, unlike a run that someone asked to do everything again."""
+    from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG, RETRY_NUMBER_TAG
+
+    run, found = context.run, {context.run.run_id}
+    while run.parent_run_id and run.parent_run_id not in found:
+        parent = context.instance.get_run_by_id(run.parent_run_id)
+        if parent is None:
+            break
+        failed_steps_only = bool(run.step_keys_to_execute) and not parent.is_success
+        if not failed_steps_only and not {RESUME_RETRY_TAG, ASSET_RESUME_RETRY_TAG, RETRY_NUMBER_TAG} & run.tags.keys():
+            break
+        found.add(parent.run_id)
+        run = parent
+    return found
 
 
 def _log(context: dg.AssetExecutionContext) -> Log:

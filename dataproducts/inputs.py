@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataproducts import settings
 from dataproducts.contract import Contract
-from dataproducts.errors import PartitionUnavailable
+from dataproducts.errors import DeclarationError, PartitionUnavailable
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
 
 if TYPE_CHECKING:
     import dagster as dg
+
+FrameKind = Literal["lazy", "polars", "pandas", "arrow"]
+"""What an author gets an input as."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Input:
     def choose(self, partition: str, partitions: dg.PartitionsDefinition[Any] | None) -> list[Version]:
         """The versions a run of `partition` reads: the same partition where both are cut alike, else the current content."""
         current = self.history().current(major=self.contract.version.major)
-        if partitions is not None and self.partitions is not None and partition in self.partitions.get_partition_keys():
+        if self.contract.kind != "history" and _alike(self.partitions, partitions, partition):
             if partition not in current:
                 raise PartitionUnavailable(f"{self.dataset} has no partition {partition!r} yet; materialize it first")
             return [current[partition]]
@@ -52,8 +55,8 @@ class Input:
             return [current[keys[-1]]]
         return [current[k] for k in keys]
 
-    def load(self, versions: list[Version], annotation: Any) -> Any:
-        """Their rows in the kind of frame the parameter is annotated with; a polars lazy frame by default."""
+    def load(self, versions: list[Version], kind: FrameKind = "lazy") -> Any:
+        """Their rows as that kind of frame."""
         history = self.history()
         if self.contract.kind == "history":
             from dataproducts.history import lake
@@ -61,14 +64,47 @@ class Input:
             rows = lake.scan(self.dataset)
         else:
             rows = history.scan(versions, self.contract.names)
-        text = annotation if isinstance(annotation, str) else f"{getattr(annotation, '__module__', '')}.{getattr(annotation, '__name__', '')}"
-        if "LazyFrame" in text or not annotation:
+        if kind == "lazy":
             return rows
         frame = history.collecting(versions, rows)
-        if text.startswith("pandas") or text.startswith("pd."):
+        if kind == "pandas":
             import pandas as pd
 
             return frame.to_arrow().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-        if text.startswith("pyarrow") or text.startswith("pa."):
-            return frame.to_arrow()
-        return frame
+        return frame.to_arrow() if kind == "arrow" else frame
+
+
+def frame_kind(annotation: Any, where: str) -> FrameKind:
+    """The kind of frame a parameter is annotated with; a lazy frame where it says nothing.
+
+    An annotation is a type, or text where the module imports the type for type checkers only. Raises DeclarationError for any other type.
+    """
+    if annotation is None or annotation in (Any, "Any"):
+        return "lazy"
+    text = annotation if isinstance(annotation, str) else f"{getattr(annotation, '__module__', '')}.{getattr(annotation, '__name__', annotation)}"
+    first, last = text.split(".")[0], text.split(".")[-1]
+    if last == "LazyFrame":
+        return "lazy"
+    if last == "DataFrame" and first in ("pl", "polars"):
+        return "polars"
+    if last == "DataFrame" and first in ("pd", "pandas"):
+        return "pandas"
+    if last == "Table" and first in ("pa", "pyarrow"):
+        return "arrow"
+    raise DeclarationError(f"{where} is annotated {text}; an input comes as pl.LazyFrame, pl.DataFrame, pd.DataFrame or pa.Table")
+
+
+def _alike(upstream: dg.PartitionsDefinition[Any] | None, own: dg.PartitionsDefinition[Any] | None, partition: str) -> bool:
+    """Whether a key means the same upstream as here: then no other partition will do, even if this one is not there."""
+    import dagster as dg
+
+    if upstream is None or own is None:
+        return False
+    if isinstance(upstream, dg.TimeWindowPartitionsDefinition) and isinstance(own, dg.TimeWindowPartitionsDefinition):
+        return (upstream.fmt, upstream.cron_schedule) == (own.fmt, own.cron_schedule)
+    if isinstance(upstream, dg.DynamicPartitionsDefinition) and isinstance(own, dg.DynamicPartitionsDefinition):
+        return upstream.name == own.name
+    if isinstance(upstream, dg.MultiPartitionsDefinition) and isinstance(own, dg.MultiPartitionsDefinition):
+        return set(upstream.partition_dimension_names) == set(own.partition_dimension_names)
+    static = isinstance(upstream, dg.StaticPartitionsDefinition) and isinstance(own, dg.StaticPartitionsDefinition)
+    return static and upstream.has_partition_key(partition)

@@ -6,7 +6,7 @@ Knows nothing of Dagster, so that a job without it can do the same; `dataset` tr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -17,14 +17,24 @@ import polars as pl
 from dataproducts.contract import Contract
 from dataproducts.errors import ContractBreach, DataProductsError
 from dataproducts.history.content import content_hash
-from dataproducts.history.ledger import Version
+from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.quality.conform import Refused, conform, to_json
 from dataproducts.quality.frames import batches
 from dataproducts.quality.profile import profile, profile_markdown, sample_markdown
 from dataproducts.quality.quarantine import Quarantine
 from dataproducts.quality.spool import Spool
-from dataproducts.quality.validation import KEY_RULE, Finding, Validated, check_key, key_rule, validate
+from dataproducts.quality.validation import (
+    SAMPLES,
+    Finding,
+    Validated,
+    check_unique,
+    key_rule,
+    repeated,
+    rows_holding,
+    unique_columns,
+    validate,
+)
 
 UNCHANGED = object()
 """What an author returns, as rows, when the source says that nothing has changed since the partition's newest version."""
@@ -58,12 +68,14 @@ class Limits:
     """What a partition may look like beside its rules.
 
     `least_rows`: fewer is a breach. `row_change`: share by which the row count may differ from that of earlier partitions before the
-    check warns. `refused_share`: with a quarantine, the share of rows that may be refused; above it nothing is stored; None means there is
-    no quarantine and one bad row is a breach.
+    check warns. `successive`: whether partitions follow each other in time; the row count of others is compared with their own before.
+    `refused_share`: with a quarantine, the share of rows that may be refused; above it nothing is stored; None means there is no
+    quarantine and one bad row is a breach.
     """
 
     least_rows: int = 0
     row_change: float | None = 0.5
+    successive: bool = True
     refused_share: float | None = None
 
 
@@ -84,11 +96,15 @@ class Outcome:
 
 @dataclass
 class Report:
-    """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source."""
+    """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source.
+
+    `unreadable` counts, by reason, what no row of the contract's shape could be made of.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     shape: list[str] = field(default_factory=list)
+    unreadable: dict[str, int] = field(default_factory=dict)
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     row_counts: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
@@ -97,6 +113,16 @@ class Report:
     def failed(self) -> list[Outcome]:
         """Outcomes with an error."""
         return [o for o in self.outcomes.values() if o.error is not None]
+
+    def fail(self, partition: str, error: DataProductsError, *, received: int = 0, refused: int = 0) -> None:
+        """Nothing of the partition was stored, for this reason."""
+        self.outcomes[partition] = Outcome(partition, error=str(error), cause=error, received=received, refused=refused)
+
+    def count_unreadable(self, refused: Refused) -> None:
+        """Add what was refused before any rule of the contract was asked."""
+        for rules in refused.rules:
+            for rule in rules:
+                self.unreadable[rule] = self.unreadable.get(rule, 0) + 1
 
 
 @dataclass
@@ -107,6 +133,7 @@ class _Prepared:
     received: int
     metadata: dict[str, Any]
     findings: dict[str, Finding]
+    put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
 
 
 class Materializer:
@@ -126,14 +153,14 @@ class Materializer:
         produce: Callable[[str], Any],
         *,
         note: Callable[[str], dict[str, Any]] = lambda _: {},
-        resume: str | None = None,
+        resume: Collection[str] = (),
     ) -> Report:
         """Produce and commit partitions, in batches; a partition that fails does not lose its neighbours.
 
-        `produce` gives the author's rows of a partition. `resume` is the run this one retries: what that committed is not made again.
+        `produce` gives the author's rows of a partition. `resume` are the runs this one continues: what they committed is not made again.
         """
         report = Report(findings=self._no_findings())
-        done = self._of_run(resume) if resume else {}
+        done = self._of_runs(resume) if resume else {}
         waiting: list[_Prepared] = []
         with ExitStack() as stack:
             for number, partition in enumerate(partitions, 1):
@@ -150,17 +177,18 @@ class Materializer:
                     waiting.append(prepared)
                 except ContractBreach as breach:
                     report.shape.append(str(breach))
-                    report.outcomes[partition] = Outcome(partition, error=str(breach), cause=breach)
+                    report.fail(partition, breach)
                 except DataProductsError as error:
-                    report.outcomes[partition] = Outcome(partition, error=str(error), cause=error)
+                    report.fail(partition, error)
                 except Exception as error:
                     if len(partitions) == 1:
                         raise
-                    text = f"{self.contract.dataset}: partition {partition!r}: {type(error).__name__}: {error}"
+                    text = f"{self._where(partition)}: {type(error).__name__}: {error}"
                     report.outcomes[partition] = Outcome(partition, error=text, cause=error)
                 if sum(p.spool.rows for p in waiting) >= BATCH_ROWS or len(waiting) >= BATCH_PARTITIONS:
                     self._commit(waiting, report)
                     waiting = []
+                    stack.close()  # the rows and files of a batch go with it
                     self.log.info(f"{self.contract.dataset}: {number} of {len(partitions)} partitions done")
             self._commit(waiting, report)
         return report
@@ -174,12 +202,16 @@ class Materializer:
     def _unchanged(self, partition: str) -> Outcome:
         version = self.history.refresh().current().get(partition)
         if version is None:
-            text = f"{self.contract.dataset}: partition {partition!r} is said to be unchanged, but it has no version yet; return its rows"
+            text = f"{self._where(partition)} is said to be unchanged, but it has no version yet; return its rows"
             return Outcome(partition, error=text, cause=ContractBreach(text))
         return Outcome(partition, Committed(version, False), received=version.rows)
 
-    def _of_run(self, run: str) -> dict[str, Version]:
-        return {p: v for p, v in self.history.current().items() if v.note.get("run") == run}
+    def _of_runs(self, runs: Collection[str]) -> dict[str, Version]:
+        contract = str(self.contract.version)
+        return {p: v for p, v in self.history.current().items() if v.note.get("run") in runs and v.contract == contract}
+
+    def _where(self, partition: str) -> str:
+        return self.contract.dataset if partition == UNPARTITIONED else f"{self.contract.dataset}: partition {partition!r}"
 
     def _prepare(self, partition: str, value: Any, stack: ExitStack, report: Report) -> _Prepared:
         """Rows of the contract's shape."""
@@ -187,6 +219,7 @@ class Materializer:
         refused = Refused()
         for record, rule in result.refused:
             refused.add(record, [rule])
+        report.count_unreadable(refused)
         findings = self._no_findings()
         spool = stack.enter_context(Spool(self.contract, lambda frame: self._checked(frame, prepared)))
         prepared = _Prepared(partition, spool, refused, len(result.refused), dict(result.metadata), findings)
@@ -195,6 +228,7 @@ class Materializer:
             conformed = conform(batch, self.contract)
             prepared.received += len(batch)
             refused.extend(conformed.refused)
+            report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
             was_on_disk = spool.on_disk
             spool.add(conformed.frame)
@@ -209,7 +243,13 @@ class Materializer:
         validated = validate(frame, self.contract)
         for name, finding in validated.findings.items():
             prepared.findings[name].merge(finding)
-        return self._split(frame, validated.broken, prepared)
+        at = len(prepared.refused)
+        kept = self._split(frame, validated.broken, prepared)
+        if validated.broken:
+            names = sorted({c for columns in unique_columns(self.contract).values() for c in columns})
+            numbers = pl.Series("_at", range(at, len(prepared.refused)), dtype=pl.Int64)
+            prepared.put_aside.append(frame.select(names)[sorted(validated.broken)].with_columns(numbers))
+        return kept
 
     def _split(self, frame: pl.DataFrame, broken: Mapping[int, list[str]], prepared: _Prepared) -> pl.DataFrame:
         if not broken:
@@ -219,7 +259,7 @@ class Materializer:
             for index, row in zip(sorted(broken), rows.iter_rows(named=True), strict=True):
                 prepared.refused.add(self._as_received(row), broken[index])
         else:
-            for index in broken:
+            for index in sorted(broken):
                 prepared.refused.add("", broken[index])
         keep = pl.Series(range(frame.height)).is_in(list(broken)).not_()
         return frame.filter(keep)
@@ -251,7 +291,12 @@ class Materializer:
         drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_on_disk(p, report))]
         if not drafts:
             return
-        committed = self.history.commit([draft for _, draft in drafts], self.contract)
+        try:
+            committed = self.history.commit([draft for _, draft in drafts], self.contract)
+        except DataProductsError as error:  # what earlier batches stored is stored, and has to be said
+            for prepared, _ in drafts:
+                report.fail(prepared.partition, error, received=prepared.received, refused=len(prepared.refused))
+            return
         for (prepared, draft), done in zip(drafts, committed, strict=True):
             self._report(prepared, draft, done, report)
 
@@ -261,14 +306,22 @@ class Materializer:
             return []
         frames = [p.spool.ordered() for p in waiting]
         together = pl.concat(frames) if len(frames) > 1 else frames[0]
-        validated = validate(together, self.contract)
-        if self.contract.key:
+        try:
+            validated = validate(together, self.contract)
+        except ContractBreach as breach:  # of a rule that cannot be applied at all, which need not be so for every partition
+            if len(waiting) > 1:
+                return [draft for prepared in waiting for draft in self._drafts_in_memory([prepared], report)]
+            report.shape.append(str(breach))
+            report.fail(waiting[0].partition, breach, received=waiting[0].received)
+            return []
+        names = sorted({c for columns in unique_columns(self.contract).values() for c in columns})
+        if names:
             marked = together
             if len(frames) > 1:
                 marks = [pl.repeat(i, f.height, dtype=pl.Int64, eager=True) for i, f in enumerate(frames)]
-                marked = together.select(self.contract.key).with_columns(_partition=pl.concat(marks))
+                marked = together.select(names).with_columns(_partition=pl.concat(marks))
             within = ("_partition",) if len(frames) > 1 else ()
-            _join(validated, check_key(marked, self.contract, within, ordered=True))
+            _join(validated, check_unique(marked, self.contract, within, ordered=True))
         for name, finding in validated.findings.items():
             report.findings[name].merge(finding)
         drafts = []
@@ -287,16 +340,11 @@ class Materializer:
 
     def _draft_on_disk(self, prepared: _Prepared, report: Report) -> list[tuple[_Prepared, Draft]]:
         spool = prepared.spool
-        key = list(self.contract.key)
-        keys = spool.keys()
-        doubled = keys.filter(keys.to_struct().is_duplicated()).unique()
-        if doubled.height:
-            finding = prepared.findings[KEY_RULE]
-            for rows in spool.drop_keys(doubled):
-                finding.failed += rows.height
-                self._split(rows, {i: [KEY_RULE] for i in range(rows.height)}, prepared)
-            if not any(self.contract.by_name[k].is_personal for k in key):
-                finding.examples = [", ".join(map(str, row)) for row in doubled.head(5).iter_rows()]
+        try:
+            self._refuse_repeated(prepared)
+        except DataProductsError as error:
+            report.fail(prepared.partition, error, received=prepared.received)
+            return []
         for name, found in prepared.findings.items():
             report.findings[name].merge(found)
         if not self._accepted(prepared, spool.rows, report):
@@ -306,12 +354,38 @@ class Materializer:
         self._describe(prepared, spool.lazy(), spool.rows, next(spool.chunks()).head(5), report)
         return [(prepared, draft)]
 
+    def _refuse_repeated(self, prepared: _Prepared) -> None:
+        """Uniqueness of rows on disk, of which those that break other rules have been put aside already."""
+        twice: dict[str, pl.DataFrame] = {}
+        for name, columns in unique_columns(self.contract).items():
+            stored = prepared.spool.select(columns)  # first, since it may put more rows aside
+            found = repeated(pl.concat([stored, *(aside.select(columns) for aside in prepared.put_aside)]))
+            if found.height:
+                twice[name] = found
+            if not any(self.contract.by_name[c].is_personal for c in columns):
+                prepared.findings[name].examples = [", ".join(map(str, row)) for row in found.head(SAMPLES).iter_rows()]
+
+        def broken(rows: pl.DataFrame) -> dict[int, list[str]]:
+            rules: dict[int, list[str]] = {}
+            for name, values in twice.items():
+                for index in rows_holding(values, rows):
+                    rules.setdefault(index, []).append(name)
+                    prepared.findings[name].failed += 1
+            return rules
+
+        if not twice:
+            return
+        prepared.spool.sift(lambda rows: self._split(rows, broken(rows), prepared))
+        for aside in prepared.put_aside:
+            for index, names in broken(aside).items():
+                prepared.refused.rules[aside.get_column("_at")[index]].extend(names)
+
     def _note(self, prepared: _Prepared) -> dict[str, Any]:
-        return {"run": self.run, "received": prepared.received, "refused": len(prepared.refused), **prepared.metadata}
+        return {**prepared.metadata, "run": self.run, "received": prepared.received, "refused": len(prepared.refused)}
 
     def _accepted(self, prepared: _Prepared, rows: int, report: Report) -> bool:
         """Whether the partition may be stored; refused rows go to quarantine first, so that a crash loses none."""
-        refused, where = len(prepared.refused), f"{self.contract.dataset}: partition {prepared.partition!r}"
+        refused, where = len(prepared.refused), self._where(prepared.partition)
         error = None
         if refused and self.quarantine is None:
             error = f"{where}: {refused} of {prepared.received} rows break the contract ({_reasons(prepared)}); nothing was stored"
@@ -324,12 +398,14 @@ class Materializer:
             report.empty.append(prepared.partition)
             error = f"{where}: {rows} rows, and at least {self.limits.least_rows} are expected; nothing was stored"
         if error is not None:
-            report.outcomes[prepared.partition] = Outcome(
-                prepared.partition, error=error, cause=ContractBreach(error), received=prepared.received, refused=refused
-            )
+            report.fail(prepared.partition, ContractBreach(error), received=prepared.received, refused=refused)
             return False
         if self.quarantine is not None:
-            self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
+            try:
+                self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
+            except DataProductsError as fault:
+                report.fail(prepared.partition, fault, received=prepared.received, refused=refused)
+                return False
         if (remark := self._unlike_before(prepared.partition, rows)) is not None:
             report.row_counts.append(remark)
         return True
@@ -339,7 +415,7 @@ class Materializer:
         if self.limits.row_change is None:
             return None
         current = self.history.current()
-        earlier = [current[p].rows for p in sorted(current) if p < partition][-7:]
+        earlier = [current[p].rows for p in sorted(current) if p < partition][-7:] if self.limits.successive else []
         if not earlier and partition in current:
             earlier = [current[partition].rows]
         if not earlier or abs(rows - median(earlier)) <= self.limits.row_change * max(median(earlier), 1):

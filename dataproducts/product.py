@@ -26,7 +26,8 @@ from dataproducts.errors import DeclarationError
 from dataproducts.history.intervals import interval_contract
 from dataproducts.inputs import Input
 from dataproducts.materialization import Limits
-from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts, load_facts
+from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
+from dataproducts.product_file import load_facts
 
 _NAME = r"[a-z][a-z0-9_]*"
 
@@ -105,6 +106,7 @@ class DataProduct:
                 limits=Limits(
                     least_rows=(1 if kind == "snapshot" else 0) if least_rows is None else least_rows,
                     row_change=row_change,
+                    successive=isinstance(partitions, dg.TimeWindowPartitionsDefinition),
                     refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
                 ),
                 inputs={n: _input(d) for n, d in {**upstream, **found}.items()},

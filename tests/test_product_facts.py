@@ -13,19 +13,18 @@ import pydantic
 import pytest
 import yaml
 
-from dataproducts import product_facts
+from dataproducts import product_file
 from dataproducts.errors import DeclarationError
 from dataproducts.product_facts import (
     LANGUAGES,
-    LARGEST_FILE,
     SCHEMA_FILE,
     Access,
     AccessLevel,
     PersonalData,
     ProductFacts,
-    load_facts,
     product_schema,
 )
+from dataproducts.product_file import LARGEST_FILE, load_facts
 
 REGISTER = Path(__file__).parent.parent / "assets" / "enhetsregisteret" / "product.yaml"
 
@@ -59,7 +58,7 @@ Faults = Callable[[str | bytes], list[str]]
 def write(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes kaffe/product.yaml; each test runs with both of PyYAML's parsers, for a wheel may lack libyaml."""
     if request.param == "python":
-        monkeypatch.setattr(product_facts, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(product_file, "_LOADER", yaml.SafeLoader)
 
     def write(content: str | bytes) -> Path:
         path = tmp_path / "kaffe" / "product.yaml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ _NAMES = (*BULK, "oppdateringer", "organisasjonsformer")
     required_resource_keys={"register"},
     description="Each day's partitions, once the register has built its files; missed days where they can still be had.",
 )
-def enhetsregisteret_daily(context: dg.ScheduleEvaluationContext) -> Iterable[dg.RunRequest] | dg.SkipReason:
+def enhetsregisteret_daily(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
     """Ask the register what it serves and request what is missing of it."""
     now = context.scheduled_execution_time.astimezone(OSLO)
     register: Register = context.resources.register
@@ -40,7 +40,7 @@ def enhetsregisteret_daily(context: dg.ScheduleEvaluationContext) -> Iterable[dg
     return requests or dg.SkipReason(" ".join(said) or f"everything up to {today} is in place")
 
 
-def _bulk(kind: Kind, today: str, days: list[str], register: Register, now: datetime, said: list[str]) -> list[dg.RunRequest]:
+def _bulk(kind: Kind, today: str, days: Sequence[str], register: Register, now: datetime, said: list[str]) -> list[dg.RunRequest]:
     held = product.datasets[kind].history().current()
     gone = [d for d in days if d not in held and d < today]
     if gone:
@@ -56,7 +56,7 @@ def _bulk(kind: Kind, today: str, days: list[str], register: Register, now: date
     return [_request((kind, *others), today, f"{published.etag}:{now:%H}")]
 
 
-def _events(days: list[str], today: str, now: datetime) -> list[dg.RunRequest]:
+def _events(days: Sequence[str], today: str, now: datetime) -> list[dg.RunRequest]:
     """The feed gives any day; a day is asked for once it is over."""
     held = product.datasets["oppdateringer"].history().current()
     return [_request(("oppdateringer",), d, f"{now:%Y-%m-%dT%H}") for d in days if d < today and d not in held]

@@ -77,7 +77,11 @@ def odcs(contract: Contract, facts: ProductFacts | None, terms: Terms) -> dict[s
             ],
             "customProperties": [
                 *shared.get("customProperties", []),
-                *_custom(personalData=terms.personal_data, accessRights=terms.access, ports=sorted(set(terms.ports))),
+                *_custom(
+                    personalData=str(terms.personal_data) if terms.personal_data else None,
+                    accessRights=str(terms.access) if terms.access else None,
+                    ports=sorted(set(terms.ports)),
+                ),
             ],
             "schema": [_table(contract, terms, dataset)],
         }
@@ -314,7 +318,11 @@ def _escaped(text: str) -> str:
 
 def _values(values: Iterable[Any]) -> list[Any]:
     """A set of values in one order, whatever the order in the code."""
-    return sorted((_plain(value) for value in values), key=lambda value: (isinstance(value, str), value))
+
+    def rank(value: Plain) -> tuple[bool, float, str]:
+        return (False, value, "") if isinstance(value, int | float) else (True, 0, str(value))
+
+    return sorted((_plain(value) for value in values), key=rank)
 
 
 def _number(value: object) -> int | float | None:
@@ -346,6 +354,8 @@ def _plain(value: object) -> Plain:
         return value.isoformat()
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, re.Pattern):
+        return str(value.pattern)
     if isinstance(value, set | frozenset):
         return _values(value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):

@@ -22,6 +22,8 @@ from dataproducts.history.store import DatasetHistory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dataproducts.history.table import HistoryTable
+
 __all__ = ["Version", "changes", "read", "scan", "versions"]
 
 Moment = datetime | date | str
@@ -84,14 +86,18 @@ def changes(name: str, since: Moment, until: Moment | None = None) -> pd.DataFra
 def changed(name: str, since: Moment, until: Moment | None = None) -> pl.DataFrame:
     """As `changes`, as a polars frame."""
     history = open_history(name)
-    table = history.tables()[-1]
+    table = _newest_table(history)
     if not table.key:
         raise UnknownDataset(f"{name} has no key, and changes are by key; compare two reads instead")
     before, after = _state(history, since), _state(history, until)
     if table.kind == "table":
         # partitions whose version is the same at both ends cannot differ
-        same = {v for v in before if v in set(after)}
+        same = set(before) & set(after)
         before, after = [v for v in before if v not in same], [v for v in after if v not in same]
+    majors = sorted({v.major for v in (*before, *after)})
+    if majors:
+        table = history.table(majors[-1])
+        _refuse_other_types(history, majors)
     columns = None if table.kind != "table" else ["_partition", *table.dtypes]
     old, new = (history.collecting(*_rows(history, _Choice(tuple(side)), columns)) for side in (before, after))
     key = table.key if table.kind != "table" else ("_partition", *table.key)
@@ -104,12 +110,26 @@ def open_history(name: str) -> DatasetHistory:
     """The history of a dataset of the lake in use, or UnknownDataset with the nearest name."""
     settings.split_name(name)
     history = DatasetHistory(settings.lake(), name)
-    if not history.tables():
+    if not history.versions():  # a run that died may have left a table without any
         there = datasets()
         near = get_close_matches(name, there, 1)
         hint = f"did you mean {near[0]!r}?" if near else "`dataproducts list` shows what there is"
         raise UnknownDataset(f"{name} has no history in {settings.lake()}; materialize it first, or {hint}")
     return history
+
+
+def _newest_table(history: DatasetHistory) -> HistoryTable:
+    return history.table(max(v.major for v in history.versions()))
+
+
+def _refuse_other_types(history: DatasetHistory, majors: Sequence[int]) -> None:
+    then, now = history.table(majors[0]).dtypes, history.table(majors[-1]).dtypes
+    differing = [n for n in {**then, **now} if then.get(n) != now.get(n)]
+    if differing:
+        raise UnknownDataset(
+            f"{history.dataset}: column {differing[0]!r} is not the same under the contracts {majors[0]}.x and {majors[-1]}.x, so "
+            "changes between them cannot be told; choose two points under one of them"
+        )
 
 
 def datasets() -> list[str]:
@@ -118,9 +138,11 @@ def datasets() -> list[str]:
     return sorted({str(p.parent.parent.relative_to(root)) for p in root.glob("*/*/v*/_delta_log")})
 
 
-def select(name: str, partition: PartitionChoice, version: int | None, as_of: Moment | None) -> list[Version]:
+def select(
+    name: str, partition: PartitionChoice, version: int | None, as_of: Moment | None, contract: int | str | None = None
+) -> list[Version]:
     """The versions that `read` would read."""
-    return list(_choose(open_history(name), partition, version, _moment(as_of), None).versions)
+    return list(_choose(open_history(name), partition, version, _moment(as_of), contract).versions)
 
 
 def frame(
@@ -152,7 +174,7 @@ def _choose(
     contract: int | str | None,
 ) -> _Choice:
     major = int(str(contract).split(".", 1)[0]) if contract is not None else None
-    kind = history.tables()[-1].kind
+    kind = _newest_table(history).kind
     current = history.current(as_of, major)
     if version is not None:
         one = _one_version(history, partition, version)
@@ -203,7 +225,7 @@ def _rows(
     history: DatasetHistory, choice: _Choice, columns: Sequence[str] | None
 ) -> tuple[Sequence[Version], pl.LazyFrame]:
     chosen = choice.versions
-    table = history.table(chosen[0].major) if chosen else history.tables()[-1]
+    table = history.table(chosen[0].major) if chosen else _newest_table(history)
     if table.kind != "history":
         return chosen, history.scan(chosen, columns)
     stored = list(table.dtypes)
@@ -218,7 +240,7 @@ def _rows(
 
 
 def _state(history: DatasetHistory, point: Moment | None) -> list[Version]:
-    kind = history.tables()[-1].kind
+    kind = _newest_table(history).kind
     current = newest(history.versions())
     if kind == "snapshot":
         key = point.isoformat() if isinstance(point, date) and not isinstance(point, datetime) else point
@@ -261,6 +283,7 @@ def _no_partition(history: DatasetHistory, key: str, as_of: datetime | None = No
 def _pandas(rows: pl.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    return rows.to_arrow().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    found: pd.DataFrame = rows.to_arrow().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    return found
 
 

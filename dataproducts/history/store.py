@@ -19,27 +19,38 @@ from dataproducts.contract import Contract
 from dataproducts.errors import ContractBreach, HistoryError, UnknownDataset
 from dataproducts.history.content import canonical_order, content_hash, spelled
 from dataproducts.history.ledger import STAMPS, Version, newest
-from dataproducts.history.table import Conflict, HistoryTable
+from dataproducts.history.table import UNREADABLE, Conflict, HistoryTable, Overtaken
 
 _ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A validated partition on its way in: rows in canonical order as one or more frames, their count and hash."""
+    """A validated partition on its way in: rows in canonical order as one or more frames, their count and hash.
+
+    `follows` is the number of the version the rows were made from (0: there was none), where they were made from one.
+    """
 
     partition: str
     chunks: Callable[[], Iterable[pl.DataFrame]]
     rows: int
     content_hash: str
     note: dict[str, Any] = field(default_factory=dict)
+    follows: int | None = None
 
     @classmethod
-    def of(cls, partition: str, frame: pl.DataFrame, contract: Contract, note: dict[str, Any] | None = None) -> Draft:
+    def of(
+        cls,
+        partition: str,
+        frame: pl.DataFrame,
+        contract: Contract,
+        note: dict[str, Any] | None = None,
+        follows: int | None = None,
+    ) -> Draft:
         """A draft of rows in memory, in any order."""
         frame = canonical_order(frame.select(contract.names), contract.key)
         digest = content_hash([frame], contract.dtypes)
-        return cls(partition, lambda: (frame,), frame.height, digest, note or {})
+        return cls(partition, lambda: (frame,), frame.height, digest, note or {}, follows)
 
 
 @dataclass(frozen=True)
@@ -106,20 +117,29 @@ class DatasetHistory:
 
         Safe against other writers of the same or other partitions, in this process or another. Version number and
         knowledge time are given here, under the fence; knowledge time never runs backwards within a partition. With a
-        `fence`, drafts made from what the history held when it was last refreshed are refused with Conflict if any other
-        writer with that fence has committed since.
+        `fence`, drafts made from what the history held when it was last refreshed are refused with Overtaken if any other
+        writer with that fence has committed since; so is a draft that does not follow the newest version of its partition.
         """
         table = self.table(contract.version.major)
         written: tuple[tuple[Any, ...], str] | None = None
+        seen = table.ledger() if table.opened else []
+        if fence is None:
+            self.refresh()
         for attempt in range(_ATTEMPTS):
             try:
                 self._make_ready(table, contract)
+                if fence is not None and table.ledger() != seen:
+                    raise Overtaken
                 held = newest(self._known(contract))
+                if any(d.follows not in (None, held[d.partition].number if d.partition in held else 0) for d in drafts):
+                    raise Overtaken
                 fresh = [d for d in drafts if not _same(held.get(d.partition), d, contract)]
                 if not fresh:
                     self._drop(table, written)
                     return [Committed(held[d.partition], False) for d in drafts]
-                versions = _numbered(fresh, held, contract, now or datetime.now(UTC))
+                # changes of several partitions that belong together are known together, whatever the clock says
+                before = held if fence is not None else {d.partition: held[d.partition] for d in fresh if d.partition in held}
+                versions = _numbered(fresh, held, before.values(), contract, now or datetime.now(UTC))
                 stamps = tuple((v.partition, v.number, v.known_at) for v in versions)
                 if written is None or written[0] != stamps:
                     self._drop(table, written)
@@ -130,10 +150,13 @@ class DatasetHistory:
                 table.commit(
                     versions, {path: sum(v.rows for v in versions)} if path else {}, operation=operation, fence=fence
                 )
-            except Conflict:
-                if fence is not None and table.exists():
+            except Overtaken:
+                self._drop(table, written)
+                raise
+            except Conflict as conflict:
+                if fence is not None:
                     self._drop(table, written)
-                    raise
+                    raise Overtaken from conflict
                 time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
                 self.refresh()
                 continue
@@ -142,6 +165,7 @@ class DatasetHistory:
                 Committed(done[d.partition], True) if d.partition in done else Committed(held[d.partition], False)
                 for d in drafts
             ]
+        self._drop(table, written)
         raise HistoryError(
             f"{self.dataset}: other writers kept committing first, {_ATTEMPTS} times in a row; nothing was stored, run again"
         )
@@ -179,7 +203,7 @@ class DatasetHistory:
         """Read a lazy frame over these versions; a damaged or missing file is found and named."""
         try:
             return frame.collect()
-        except (pl.exceptions.ComputeError, OSError) as error:
+        except UNREADABLE as error:
             raise self._damage(versions, error) from error
 
     def verify(self, versions: Iterable[Version]) -> None:
@@ -202,23 +226,17 @@ class DatasetHistory:
 
     def _damage(self, versions: Sequence[Version], error: BaseException) -> HistoryError:
         for version in versions:
-            table = self.table(version.major)
-            for path in version.files:
-                try:
-                    pl.scan_parquet(table.absolute(path), hive_partitioning=False, glob=False).collect()
-                except (pl.exceptions.ComputeError, OSError) as fault:
-                    lost = isinstance(fault, FileNotFoundError)
-                    return HistoryError(
-                        f"{self.dataset}: {table.absolute(path)}, which holds partition {version.partition!r} version "
-                        f"{version.number}, {'is missing' if lost else 'is damaged and cannot be read'}; "
-                        "restore the file from a backup"
-                    )
+            if (found := self.table(version.major).damage(version.files)) is not None:
+                return HistoryError(
+                    f"{self.dataset}: partition {version.partition!r} version {version.number} cannot be read: {found}; "
+                    "restore the file from a backup"
+                )
         return HistoryError(f"{self.dataset}: the history at {self.root} cannot be read: {error}")
 
     def _make_ready(self, table: HistoryTable, contract: Contract) -> None:
         """Create or widen the table, close older majors, refuse a closed one and any change of type."""
         closed = table.superseded_by if table.exists() else None
-        newer = [t for t in self.tables() if t.url > table.url and _major(t) > contract.version.major]
+        newer = [t for t in self.tables() if _major(t) > contract.version.major]
         if closed or newer:
             raise HistoryError(
                 f"{self.dataset}: contract {contract.version} is closed to writers since {closed or f'{_major(newer[0])}.0.0'} "
@@ -258,10 +276,13 @@ def _same(held: Version | None, draft: Draft, contract: Contract) -> bool:
 
 
 def _numbered(
-    drafts: Sequence[Draft], held: Mapping[str, Version], contract: Contract, now: datetime
+    drafts: Sequence[Draft],
+    held: Mapping[str, Version],
+    before: Iterable[Version],
+    contract: Contract,
+    now: datetime,
 ) -> list[Version]:
-    last = [held[d.partition].known_at + timedelta(microseconds=1) for d in drafts if d.partition in held]
-    known_at = max([now.astimezone(UTC), *last])
+    known_at = max([now.astimezone(UTC), *(v.known_at + timedelta(microseconds=1) for v in before)])
     return [
         Version(
             dataset=contract.dataset,
@@ -292,7 +313,7 @@ def _stamped(drafts: Sequence[Draft], versions: Sequence[Version]) -> Iterable[p
                 )
             )
             size += chunk.height
-            if size >= 4_000_000 and len(drafts) > 1 or (len(drafts) == 1 and size >= 262_144 and version.rows > size):
+            if (size >= 4_000_000 and len(drafts) > 1) or (len(drafts) == 1 and size >= 262_144 and version.rows > size):
                 yield pl.concat(small, rechunk=False)
                 small, size = [], 0
     if small:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,8 +39,16 @@ _PROPERTIES: dict[str, str | None] = {
 SUPERSEDED, KIND, KEY = "dataproducts.supersededBy", "dataproducts.kind", "dataproducts.key"
 
 
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What polars raises at a damaged file, which may be any of its errors and even a panic."""
+
+
 class Conflict(Exception):
     """Another writer committed first; read again and decide again."""
+
+
+class Overtaken(Conflict):
+    """What a draft was made from is no longer the newest; make it again."""
 
 
 class HistoryTable:
@@ -57,6 +64,11 @@ class HistoryTable:
     def exists(self) -> bool:
         """Whether the table has been created."""
         return self._open() is not None
+
+    @property
+    def opened(self) -> bool:
+        """Whether this handle has seen the table yet."""
+        return self._table is not None
 
     def refresh(self) -> None:
         """See what other writers have committed."""
@@ -122,7 +134,8 @@ class HistoryTable:
     @property
     def superseded_by(self) -> str | None:
         """The contract version that closed this table to writers, if one has."""
-        return self._opened().metadata().configuration.get(SUPERSEDED)
+        found: str | None = self._opened().metadata().configuration.get(SUPERSEDED)
+        return found
 
     def supersede(self, version: str) -> None:
         """Close the table: Delta makes every write under way fail when a table's metadata change."""
@@ -143,9 +156,25 @@ class HistoryTable:
         at = table.version()
         if self._ledger is None or self._ledger[0] != at:
             paths = self._paths(VERSIONS)
-            frame = self._read(paths, LEDGER).collect() if paths else pl.DataFrame(schema=LEDGER)
-            self._ledger = at, parse(self.dataset, frame)
+            try:
+                frame = self._read(paths, LEDGER).collect() if paths else pl.DataFrame(schema=LEDGER)
+                self._ledger = at, parse(self.dataset, frame)
+            except (*UNREADABLE, ValueError) as error:
+                found = self.damage(paths) or f"its ledger is damaged ({error})"
+                raise HistoryError(
+                    f"{self.dataset}: the history at {self.url} cannot be read: {found}; restore it from a backup"
+                ) from error
         return self._ledger[1]
+
+    def damage(self, paths: Iterable[str]) -> str | None:
+        """The first of these files that is missing or cannot be read, and which of the two; None if all can."""
+        for path in paths:
+            try:
+                pl.scan_parquet(self.absolute(path), hive_partitioning=False, glob=False).collect()
+            except UNREADABLE as fault:
+                gone = isinstance(fault, FileNotFoundError)
+                return f"{self.absolute(path)} {'is missing' if gone else 'is damaged'}"
+        return None
 
     def write_rows(self, chunks: Iterable[pl.DataFrame]) -> str:
         """Write rows as one Parquet file, invisible until `commit` names it. Returns its path within the table."""
@@ -156,14 +185,18 @@ class HistoryTable:
     ) -> None:
         """Make versions and their files (path: rows) visible in one transaction; Conflict if another writer was first."""
         from deltalake import CommitProperties, PostCommitHookProperties, Transaction
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import CommitFailedError, DeltaError
         from deltalake.transaction import AddAction
 
         table = self._opened()
         transactions = [Transaction(v.partition, v.number) for v in versions]
         if fence is not None:
             transactions.append(Transaction(fence, table.version()))
-        ledger_file = self._write("versions", [entries(versions)])
+        try:
+            ledger_file = self._write("versions", [entries(versions)])
+        except HistoryError:
+            self.discard(files)
+            raise
         low, high = min(v.partition for v in versions), max(v.partition for v in versions)
         held = {**files, ledger_file: len(versions)}
         actions = [
@@ -198,14 +231,21 @@ class HistoryTable:
                     ),
                     post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
                 )
-            except CommitFailedError as conflict:
-                self.discard([ledger_file])
-                raise Conflict from conflict
-            except OSError:
-                self.discard([ledger_file])
-                raise
+            except (DeltaError, OSError) as error:
+                # the log may have taken the commit although the answer was lost: then its files must stay
+                if not self._holds(versions):
+                    lost_race = isinstance(error, CommitFailedError)
+                    self.discard([ledger_file] if lost_race else held)
+                    if lost_race:
+                        raise Conflict from error
+                    raise
         self.refresh()
         self._compact_ledger()
+
+    def _holds(self, versions: Sequence[Version]) -> bool:
+        self.refresh()
+        held = {v: v.files for v in self.ledger()}
+        return all(v in held and held[v] == v.files for v in versions)
 
     def scan(self, versions: Sequence[Version], dtypes: Mapping[str, pl.DataType]) -> pl.LazyFrame:
         """The rows of chosen versions with their stamps, from the files that hold them and no others."""
@@ -293,8 +333,9 @@ class HistoryTable:
                 with tempfile.TemporaryDirectory() as scratch:
                     local = Path(scratch) / "part.parquet"
                     _write_parquet(local, chunks)
-                    with local.open("rb") as source, self._store().open_output_stream(path) as target:
-                        shutil.copyfileobj(source, target, 8 * 2**20)
+                    pl.scan_parquet(local).sink_parquet(
+                        self.absolute(path), compression="zstd", compression_level=1, row_group_size=ROW_GROUP
+                    )
                 return path
             target_path = Path(self.url) / path
             target_path.parent.mkdir(exist_ok=True)
@@ -317,11 +358,11 @@ class HistoryTable:
 
     def _compact_ledger(self) -> None:
         from deltalake import PostCommitHookProperties
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import DeltaError
 
         if len(self._paths(VERSIONS)) < COMPACT_LEDGER_AT:
             return
-        with suppress(CommitFailedError):  # another writer is compacting it
+        with suppress(DeltaError, OSError):  # another writer is compacting it, or there is no room: the commit stands
             self._opened().optimize.compact(
                 partition_filters=[("_entry", "=", VERSIONS)],
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
@@ -377,8 +418,8 @@ def _told(dataset: str, url: str) -> Iterator[None]:
 def _cause(error: BaseException) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     lower = str(error).lower()
-    if "no space left" in lower or "disk quota" in lower:
+    if "no space left" in lower or "disk quota" in lower or "file too large" in lower:
         return "the disk is full (free some space and run again)"
-    if "permission denied" in lower or "read-only" in lower:
+    if "permission denied" in lower or "read-only" in lower or "operation not permitted" in lower:
         return "it is read-only for this user (give write access and run again)"
     return text

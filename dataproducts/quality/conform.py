@@ -6,11 +6,14 @@ Rows whose values cannot be cast are refused with the reason; fields no column n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
+from math import isinf
 from typing import Any
 
 import polars as pl
@@ -62,17 +65,37 @@ def conform(rows: pl.DataFrame | Records, contract: Contract) -> Conformed:
         return _records(rows, contract)
     if not rows:
         return Conformed(contract.empty(), Refused())
-    return _frame(pl.DataFrame(rows, infer_schema_length=None), contract)
+    if (stray := next((r for r in rows if not isinstance(r, Mapping)), rows)) is not rows:
+        raise ContractBreach(
+            f"{contract.dataset}: the function returned a list with a value of type {type(stray).__name__}; "
+            "return records (dicts) with the contract's names"
+        )
+    try:
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+    except (TypeError, ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
+        raise ContractBreach(
+            f"{contract.dataset}: the records returned are no frame ({str(error).splitlines()[0]}); "
+            "return values of the contract's types"
+        ) from error
+    return _frame(frame, contract)
 
 
 def to_json(value: Any) -> str:
     """JSON text of a row as received: decimals exact, dates in ISO 8601, Norwegian letters kept."""
-    return json.dumps(value, ensure_ascii=False, default=_plain, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, default=_plain, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a letter, which JSON can hold, but only escaped
+        text = json.dumps(value, default=_plain, separators=(",", ":"))
+    return text
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+        if value == value.to_integral_value() and value.as_tuple().exponent == 0:
+            return int(value)
+        number = float(value)
+        return number if Decimal(repr(number)) == value else str(value)  # as text where JSON's numbers would lose digits
     if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -156,8 +179,8 @@ def _cast(values: pl.Series, column: Column, contract: Contract) -> tuple[pl.Ser
         or (isinstance(have, pl.Decimal) and isinstance(want, pl.Decimal))
         or (have.is_nested() and want.is_nested())
         or (have == pl.String and isinstance(want, pl.String))
-        or (isinstance(have, pl.Datetime) and want == pl.Date)
-        or (contract.takes_source and (have.is_numeric() or have == pl.Boolean) and (want.is_numeric() or want == pl.String))
+        or (isinstance(have, pl.Datetime) and have.time_zone is None and want == pl.Date)
+        or (contract.takes_source and have.is_numeric() and (want.is_numeric() or want == pl.String))
         or (contract.takes_source and isinstance(have, pl.Datetime) and column.time_zone is not None)
     )
     if not lossless:
@@ -166,7 +189,9 @@ def _cast(values: pl.Series, column: Column, contract: Contract) -> tuple[pl.Ser
             "return that type, nothing is cast in silence"
         )
     if isinstance(have, pl.Datetime) and have.time_zone is None and isinstance(want, pl.Datetime):
-        values = values.dt.replace_time_zone(column.time_zone, ambiguous="earliest", non_existent="null")
+        assert column.time_zone is not None
+        done = _localized(values, column.time_zone)
+        return done, values.is_not_null() & (done.is_null() | _below_microseconds(values))
     try:
         done = values.cast(want, strict=False)
         back = done.cast(have, strict=False)
@@ -183,6 +208,20 @@ def _nested_loss(before: pl.Series, after: pl.Series) -> pl.Series:
     return pl.Series([a != b for a, b in zip(before.to_list(), after.to_list(), strict=True)], dtype=pl.Boolean)
 
 
+def _localized(values: pl.Series, zone: str) -> pl.Series:
+    """Times without an offset, in a zone: of an hour that comes twice the first, of one that is skipped none."""
+    return values.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").cast(pl.Datetime("us", "UTC"))
+
+
+def _below_microseconds(values: pl.Series) -> pl.Series:
+    return values.dt.nanosecond() % 1000 != 0
+
+
+_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+_DATE = r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
+_FINER = r"\.[0-9]{6}[0-9]*[1-9]"  # finer than the microseconds the store keeps
+
+
 def _parse_text(values: pl.Series, column: Column) -> tuple[pl.Series, pl.Series]:
     """Text of a source in the declared type; an empty text is a missing value everywhere but in text columns."""
     want = column.dtype
@@ -190,33 +229,49 @@ def _parse_text(values: pl.Series, column: Column) -> tuple[pl.Series, pl.Series
         return values, pl.Series([False] * values.len(), dtype=pl.Boolean)
     given = values.set(values == "", None) if (values == "").any() else values
     if isinstance(want, pl.Date):
-        done = given.str.to_date("%Y-%m-%d", strict=False)
+        done = given.set(~given.str.contains(f"{_DATE}$"), None).str.to_date("%Y-%m-%d", strict=False)
     elif isinstance(want, pl.Datetime):
-        done = _parse_times(given, column)
+        done = _parse_times(given, column.time_zone)
     elif isinstance(want, pl.Boolean):
         done = given.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
-    elif isinstance(want, pl.Decimal):
-        done = given.cast(want, strict=False)
-        wide = given.str.extract(r"\.(\d*?)0*$").str.len_bytes()
-        done = pl.select(pl.when(wide > (want.scale or 0)).then(None).otherwise(done)).to_series()
-    elif want.is_nested() or isinstance(want, pl.Binary):
-        found = [_nested(v, want) for v in (json.loads(v) if v else None for v in given)]
-        done = pl.Series(found, dtype=want, strict=False)
     else:
-        done = given.cast(want, strict=False)
+        done = _parse_others(given, want)
     return done, given.is_not_null() & done.is_null()
 
 
-def _parse_times(given: pl.Series, column: Column) -> pl.Series:
+def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
+    """Fast where polars reads a value as `_nested` would, one by one where it does not."""
+    fast = pl.Series([None] * given.len(), dtype=want)
+    if isinstance(want, pl.Int64):
+        fast = given.set(~given.str.contains(r"^-?[0-9]+$"), None).cast(want, strict=False)
+    elif isinstance(want, pl.Float64):
+        fast = given.set(~given.str.contains(_NUMBER), None).cast(want, strict=False)
+        fast = fast.set(fast.is_infinite(), None)
+    elif isinstance(want, pl.Decimal):
+        exact = rf"^-?[0-9]+(\.[0-9]{{1,{want.scale}}})?$" if want.scale else r"^-?[0-9]+$"
+        fast = given.set(~given.str.contains(exact), None).cast(want, strict=False)
+    left = (given.is_not_null() & fast.is_null()).arg_true()
+    if left.len() == 0:
+        return fast
+    found = fast.to_list()
+    for index in left:
+        with suppress(ValueError, TypeError, ArithmeticError):
+            value = given[index]
+            found[index] = _nested(json.loads(value) if want.is_nested() else value, want)
+    return pl.Series(found, dtype=want, strict=True)
+
+
+def _parse_times(given: pl.Series, zone: str | None) -> pl.Series:
     """Times with an offset as they are; without one, in the zone the column declares, else they fail."""
     utc = pl.Datetime("us", "UTC")
+    given = given.set(~given.str.contains(f"{_DATE}[T ]") | given.str.contains(_FINER), None)
+    given = given.str.replace(" ", "T").str.replace(r"T(\d{2}:\d{2})(Z|[+-]|$)", "T${1}:00$2")  # Java leaves out :00 seconds
     offset = given.str.contains(r"(Z|[+-]\d{2}:?\d{2})$")
     aware = given.str.replace(r"Z$", "+00:00").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
     done = aware.cast(utc) if aware.dtype != utc else aware
-    if column.time_zone is not None and not bool(offset.all()):
-        local = given.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-        local = local.dt.replace_time_zone(column.time_zone, ambiguous="earliest", non_existent="null")
-        done = pl.select(pl.when(offset).then(done).otherwise(local.dt.convert_time_zone("UTC"))).to_series()
+    if zone is not None and not bool(offset.all()):
+        local = given.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+        done = pl.select(pl.when(offset).then(done).otherwise(_localized(local, zone))).to_series()
     return done
 
 
@@ -230,7 +285,7 @@ def _records(records: Records, contract: Contract) -> Conformed:
         if isinstance(record, dict):
             objects.append(record)
         else:
-            refused.add(record, ["not_an_object"])
+            refused.add(to_json(record), ["not_an_object"])
     reader = _Reader.of(contract)
     columns: list[pl.Series] = []
     reasons: dict[int, list[str]] = {}
@@ -246,7 +301,7 @@ def _records(records: Records, contract: Contract) -> Conformed:
             left = reader.known.leftover(record)
             leftovers.append(to_json(left) if left else None)
             if left:
-                unknown.update(left)
+                unknown.update(_paths(left))
         if reader.rest is not None:
             columns.append(pl.Series(reader.rest.name, leftovers, dtype=pl.String))
         elif unknown:
@@ -272,45 +327,40 @@ def _series(values: list[Any], column: Column) -> tuple[pl.Series, list[int]]:
             text = pl.Series(column.name, values, dtype=pl.String, strict=True)
             done, failed = _parse_text(text, column)
             return done.alias(column.name), failed.arg_true().to_list()
-    except (TypeError, pl.exceptions.PolarsError, OverflowError):
+    except (TypeError, ValueError, pl.exceptions.PolarsError, OverflowError):
         pass
     found: list[Any] = []
     failed_at: list[int] = []
     for index, value in enumerate(values):
         try:
-            found.append(_one(value, column))
+            found.append(_nested(value, want, column.time_zone))
         except (ValueError, TypeError, ArithmeticError):
             found.append(None)
             failed_at.append(index)
     return pl.Series(column.name, found, dtype=want, strict=True), failed_at
 
 
-def _one(value: Any, column: Column) -> Any:
-    want = column.dtype
-    if isinstance(want, pl.Datetime) and isinstance(value, str):
-        parsed = _parse_times(pl.Series([value], dtype=pl.String), column)[0]
-        if parsed is None and value:
-            raise ValueError(value)
-        return parsed
-    return _nested(value, want)
+def _nested(value: Any, want: Any, zone: str | None = None) -> Any:
+    """One value in a type, or ValueError, TypeError or ArithmeticError; nothing is rounded, cut or guessed.
 
-
-def _nested(value: Any, want: Any) -> Any:
-    """One value in a type, or ValueError; nothing is rounded, cut or guessed."""
+    `zone` is that of times without an offset.
+    """
     if value is None:
         return None
     if isinstance(want, pl.List):
         if not isinstance(value, list):
             raise ValueError(value)
-        return [_nested(v, want.inner) for v in value]
+        return [_nested(v, want.inner, zone) for v in value]
     if isinstance(want, pl.Struct):
         if not isinstance(value, dict):
             raise ValueError(value)
-        return {f.name: _nested(value.get(f.name), f.dtype) for f in want.fields}
+        return {f.name: _nested(value.get(f.name), f.dtype, zone) for f in want.fields}
     if isinstance(want, pl.String):
         if isinstance(value, bool | dict | list):
             raise ValueError(value)
-        return value if isinstance(value, str) else str(value)
+        text = value if isinstance(value, str) else str(value)
+        text.encode()  # half a letter is not text
+        return text
     if value == "":
         return None
     if isinstance(want, pl.Boolean):
@@ -320,6 +370,8 @@ def _nested(value: Any, want: Any) -> Any:
             return False
         raise ValueError(value)
     if isinstance(value, bool | dict | list):
+        raise ValueError(value)
+    if isinstance(want, pl.Int64 | pl.Decimal | pl.Float64) and isinstance(value, str) and not re.search(_NUMBER, value):
         raise ValueError(value)
     if isinstance(want, pl.Int64):
         number = Decimal(str(value))
@@ -335,15 +387,36 @@ def _nested(value: Any, want: Any) -> Any:
         return number
     if isinstance(want, pl.Float64):
         number_ = float(value)
+        if (isinstance(value, int) and int(number_) != value) or (isinf(number_) and isinstance(value, str | Decimal)):
+            raise ValueError(value)
         return None if number_ != number_ else number_
     if isinstance(want, pl.Date):
-        return value if type(value) is date else date.fromisoformat(value)
-    if isinstance(want, pl.Datetime):
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        if moment.tzinfo is None:
+        if isinstance(value, datetime):
+            if value.tzinfo is not None or value.time() != time():
+                raise ValueError(value)
+            return value.date()
+        if isinstance(value, str) and not re.search(f"{_DATE}$", value):
             raise ValueError(value)
-        return moment
-    return value
+        return value if isinstance(value, date) else date.fromisoformat(value)
+    if isinstance(want, pl.Datetime):
+        return _one_time(value, zone)
+    if isinstance(want, pl.Binary):
+        return value if isinstance(value, bytes) else bytes.fromhex(value)  # hex is how `to_json` writes bytes
+    raise ValueError(value)
+
+
+def _one_time(value: Any, zone: str | None) -> datetime | None:
+    if isinstance(value, str):
+        found = _parse_times(pl.Series([value], dtype=pl.String), zone)[0]
+    elif not isinstance(value, datetime):
+        raise ValueError(value)
+    elif value.tzinfo is not None:
+        return value
+    else:
+        found = _localized(pl.Series([value], dtype=pl.Datetime("us")), zone)[0] if zone is not None else None
+    if not isinstance(found, datetime):
+        raise ValueError(value)
+    return found
 
 
 @dataclass
@@ -387,6 +460,12 @@ class _Known:
                 if rest:
                     left[name] = rest
         return left
+
+
+def _paths(value: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Dotted paths of the outermost unknown fields. Members of a list are named by the list."""
+    for name, inner in value.items():
+        yield from _paths(inner, f"{above}{name}.") if isinstance(inner, dict) and inner else (f"{above}{name}",)
 
 
 @dataclass
@@ -434,7 +513,7 @@ def _getter(path: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
     if len(path) == 1:
         name = path[0]
         return lambda record: record.get(name)
-    head, *tail = path
+    head, tail = path[0], path[1:]
 
     def get(record: dict[str, Any]) -> Any:
         value: Any = record.get(head)

@@ -63,8 +63,7 @@ def _from_pandas(value: Any) -> pl.DataFrame:
 
 
 def _polars(value: Any) -> pl.DataFrame:
-    frame = pl.from_arrow(value)
-    assert isinstance(frame, pl.DataFrame)
+    frame: pl.DataFrame = pl.DataFrame(value)
     return frame
 
 

@@ -49,7 +49,8 @@ def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[Column
             continue
         frequent: tuple[tuple[Any, int], ...] = ()
         if 0 < distinct[name] <= max(20, rows.height // 2):
-            counts = rows.get_column(name).drop_nulls().value_counts().sort(["count", name], descending=[True, False])
+            values = rows.get_column(name).drop_nulls()
+            counts = values.value_counts(name=f"#{name}").sort([f"#{name}", name], descending=[True, False])
             frequent = tuple(counts.head(TOP).iter_rows())
         profiles.append(
             ColumnProfile(

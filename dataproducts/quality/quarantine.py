@@ -16,7 +16,7 @@ from dataproducts.errors import UnknownDataset
 from dataproducts.history.ledger import UTC_US
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.quality.conform import Refused, conform
-from dataproducts.quality.validation import check_key, validate
+from dataproducts.quality.validation import check_unique, validate
 
 COLUMNS: dict[str, pl.DataType] = {
     "row_id": pl.String(),
@@ -116,7 +116,7 @@ class Quarantine:
         current = history.refresh().current().get(partition)
         before = history.collect([current], contract.names) if current is not None else contract.empty()
         taken = pl.concat([before, *(f for _, f in good)]) if good else before
-        doubled = check_key(taken, contract).broken
+        doubled = check_unique(taken, contract).broken
         for index, rules in doubled.items():
             if index >= before.height:
                 broken[good[index - before.height][0]] = rules

@@ -6,12 +6,13 @@ A spool gives its rows back in canonical order with bounded memory, whatever ord
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from dataproducts.contract import Contract
+from dataproducts.errors import HistoryError
 from dataproducts.history.content import canonical_order
 
 IN_MEMORY_CELLS = 32_000_000
@@ -62,21 +63,20 @@ class Spool:
         self._frames = [frame]
         return frame
 
-    def keys(self) -> pl.DataFrame:
-        """The key columns of all rows, sorted."""
+    def select(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of all rows that have gone to disk, in any order."""
         self._finish()
-        key = list(self.contract.key)
-        return self._scan().select(key).collect().sort(key)
+        return self._scan().select(columns).collect()
 
-    def drop_keys(self, keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Give back and leave out the rows with these keys."""
+    def sift(self, keep: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+        """Show all rows that have gone to disk to a function that gives back those to keep."""
         self._finish()
         for run in self._runs:
             frame = pl.read_parquet(run)
-            yield frame.join(keys, on=list(self.contract.key), how="semi")
-            kept = frame.join(keys, on=list(self.contract.key), how="anti")
-            self.rows -= frame.height - kept.height
-            kept.write_parquet(run, compression="lz4", row_group_size=GROUP_ROWS)
+            kept = keep(frame)
+            if kept.height < frame.height:
+                self.rows -= frame.height - kept.height
+                self._write(kept, run)
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """All rows in canonical order, a bounded number at a time; can be asked for again."""
@@ -94,7 +94,9 @@ class Spool:
                 rows = rows.filter(pl.col(lead) >= low)
             if high is not None:
                 rows = rows.filter(pl.col(lead) < high)
-            yield rows.collect().sort(self.contract.key)
+            chunk = rows.collect().sort(self.contract.key)
+            if chunk.height or not bounds:
+                yield chunk
 
     def lazy(self) -> pl.LazyFrame:
         """All rows, in any order."""
@@ -115,6 +117,15 @@ class Spool:
         self.rows -= given.height - rows.height
         # each range of keys reads every run, so few long runs with short groups
         path = Path(self._folder.name) / f"{len(self._runs):05}.parquet"
-        rows.write_parquet(path, compression="lz4", row_group_size=GROUP_ROWS)
+        self._write(rows, path)
         self._runs.append(path)
         self._frames, self._held = [], 0
+
+    def _write(self, rows: pl.DataFrame, path: Path) -> None:
+        try:
+            rows.write_parquet(path, compression="lz4", row_group_size=GROUP_ROWS)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            raise HistoryError(
+                f"{self.contract.dataset}: {self.rows:,} rows cannot be sorted in {path.parent.parent} "
+                f"({str(error).splitlines()[0]}); free some space there or set TMPDIR to another folder"
+            ) from error

@@ -47,7 +47,7 @@ class Validated:
 
 
 def validate(frame: pl.DataFrame, contract: Contract) -> Validated:
-    """Hold a frame with the contract's columns and types against all its rules but the key's."""
+    """Hold a frame with the contract's columns and types against all its rules but those of uniqueness."""
     import pandera.polars as pa
 
     findings = {rule.name: Finding(rule) for rule in contract.all_rules}
@@ -59,9 +59,6 @@ def validate(frame: pl.DataFrame, contract: Contract) -> Validated:
             contract.schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
         _read_failures(errors.failure_cases, contract, validated)
-    for rule in contract.all_rules:
-        if rule.kind == "unique" and rule.column is not None:
-            _duplicates(frame, (rule.column,), rule.name, contract, validated)
     return validated
 
 
@@ -72,17 +69,36 @@ def key_rule(contract: Contract) -> Rule | None:
     return Rule(KEY_RULE, "unique", None, {"key": list(contract.key)}, f"{', '.join(contract.key)} identifies one row")
 
 
-def check_key(frame: pl.DataFrame, contract: Contract, within: Iterable[str] = (), *, ordered: bool = False) -> Validated:
-    """Find rows whose key occurs more than once; of a duplicate no row is taken to be the right one.
+def unique_columns(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """What occurs once in a partition, by the rule that says so: the key, and the columns declared unique."""
+    key = {KEY_RULE: contract.key} if contract.key else {}
+    return {**key, **{r.name: (r.column,) for r in contract.all_rules if r.kind == "unique" and r.column is not None}}
 
-    Of `ordered` rows equal keys are neighbours, which makes the answer cheap.
+
+def check_unique(frame: pl.DataFrame, contract: Contract, within: Iterable[str] = (), *, ordered: bool = False) -> Validated:
+    """Find rows whose key or unique value occurs more than once; of a duplicate no row is taken to be the right one.
+
+    Of rows in canonical order (`ordered`) equal keys are neighbours, which makes the answer cheap.
     """
-    rule = key_rule(contract)
-    if rule is None:
-        return Validated({})
-    validated = Validated({rule.name: Finding(rule)})
-    _duplicates(frame, (*within, *contract.key), rule.name, contract, validated, ordered=ordered)
+    key = key_rule(contract)
+    rules = {r.name: r for r in (*contract.all_rules, *([key] if key else ()))}
+    validated = Validated({})
+    for name, columns in unique_columns(contract).items():
+        validated.findings[name] = Finding(rules[name])
+        _duplicates(frame, (*within, *columns), name, contract, validated, ordered=ordered and name == KEY_RULE)
     return validated
+
+
+def repeated(values: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `values` that occur more than once and lack nothing, each once."""
+    values = values.drop_nulls()
+    return values.filter(values.to_struct().is_duplicated()).unique(maintain_order=True)
+
+
+def rows_holding(values: pl.DataFrame, frame: pl.DataFrame) -> list[int]:
+    """Which rows of `frame` hold one of these values."""
+    found = frame.select(values.columns).with_row_index("\x00row").join(values, on=values.columns, how="semi")
+    return found.get_column("\x00row").sort().to_list()
 
 
 def _duplicates(
@@ -97,7 +113,7 @@ def _duplicates(
     finding = validated.findings[name]
     finding.failed += rows.len()
     if not any(contract.by_name[c].is_personal for c in columns if c in contract.by_name):
-        keys = frame.select(columns)[rows].unique(maintain_order=True).head(SAMPLES)
+        keys = frame.select(c for c in columns if c in contract.by_name)[rows].unique(maintain_order=True).head(SAMPLES)
         finding.examples = [", ".join(str(v) for v in row) for row in keys.iter_rows()]
     if finding.rule.severity == "error":
         for index in rows:

@@ -7,4 +7,9 @@ names, people, streets, telephones and domains are made up, code lists and munic
 from assets.enhetsregisteret.sandbox.server import Fault, Sandbox
 from assets.enhetsregisteret.sandbox.world import World, built_at
 
-__all__ = ["Fault", "Sandbox", "World", "built_at"]
+__all__ = ["Fault", "Sandbox", "World", "built_at", "upstream"]
+
+
+def upstream() -> Sandbox:
+    """The product's synthetic source, for `dataproducts up`."""
+    return Sandbox()

@@ -56,7 +56,7 @@ def recount(rng: Random, body: Body, day: date) -> list[Op]:
     return ops
 
 
-def _put(body: Body, name: str, value: Any) -> Op:  # noqa: ANN401
+def _put(body: Body, name: str, value: object) -> Op:
     return {"op": "replace" if name in body else "add", "path": f"/{name}", "value": value}
 
 

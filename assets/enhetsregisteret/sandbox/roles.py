@@ -102,12 +102,18 @@ def _board(rng: Random, *, large: bool) -> list[Body]:
 
 
 def _held_by_person(rng: Random, role: str) -> Body:
-    return {
+    held: Body = {
         "type": _ROLE_TYPES[role],
         "person": _person(rng),
         "fratraadt": rng.random() < 0.02,
         "avregistrert": rng.random() < 0.02,
     }
+    # Added to the API in 2024; that they stand on the role is taken from a client's column names.
+    if rng.random() < 0.002:
+        held["begrensetRettsligHandleevne"] = True
+    if rng.random() < 0.002:
+        held["stadfestetFremtidsfullmakt"] = True
+    return held
 
 
 def _held_by_unit(role: str, unit: Body) -> Body:
@@ -128,10 +134,4 @@ def _person(rng: Random) -> Body:
     if rng.random() < 0.75:
         del name["mellomnavn"]
     born = date(1935, 1, 1) + timedelta(days=rng.randint(0, 25_500))
-    person: Body = {"fodselsdato": born.isoformat(), "navn": name, "erDoed": rng.random() < 0.01}
-    # Added to the API in 2024; where they stand in the body is not documented, so this is a guess.
-    if rng.random() < 0.002:
-        person["begrensetRettsligHandleevne"] = True
-    if rng.random() < 0.002:
-        person["stadfestetFremtidsfullmakt"] = True
-    return person
+    return {"fodselsdato": born.isoformat(), "navn": name, "erDoed": rng.random() < 0.01}

@@ -17,7 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from assets.enhetsregisteret.sandbox.codes import ORGANIZATION_FORMS, SUB_UNIT_FORMS, form, link
@@ -131,7 +131,7 @@ class Sandbox:
             self._server = self._thread = None
         self._socket.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -139,6 +139,10 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def variables(self, first_day: date) -> dict[str, str]:
+        """Environment variables that point the product here, for a history that begins on `first_day`."""
+        return {"ENHETSREGISTERET_URL": self.url, "ENHETSREGISTERET_START": first_day.isoformat()}
 
     # The clock
 

@@ -142,7 +142,8 @@ class World:
             if day.day == COUNTING_DAY:
                 counted = [number for number, body in self.live[kind].items() if body["harRegistrertAntallAnsatte"]]
                 plan += [("count", kind, number) for number in counted if rng.random() < 0.75]
-        plan += [("roles", "enheter", number) for number in rng.sample(list(self.roles), _count(rng, len(self.roles) / 250))]
+        holding = list(self.roles)
+        plan += [("roles", "enheter", number) for number in rng.sample(holding, _count(rng, len(holding) / 250))]
         night = (day - self.epoch).days
         if night % 5 == 3:
             kind = "enheter" if night % 2 else "underenheter"

@@ -215,11 +215,9 @@ def test_elements_that_are_no_objects_are_passed_on(register: Register, sandbox:
     assert len(elements) == len(sandbox.world.live["enheter"]) + 4
 
 
-def test_broken_records_and_new_fields_reach_the_contract(
-    register: Register, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_broken_records_and_new_fields_reach_the_contract(register: Register, sandbox: Sandbox, tmp_path: Path) -> None:
     for fault in ("drift", "no_number", "bad_check_digit"):
-        sandbox.inject(fault, "/enheter/lastned")  # type: ignore[arg-type]
+        sandbox.inject(fault, "/enheter/lastned")
     bulk = register.download("enheter", tmp_path)
     assert bulk is not None
     elements = rows(bulk.path)
@@ -244,7 +242,7 @@ def test_a_truncated_gzip_file_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(json.dumps([{"organisasjonsnummer": str(n)} for n in range(5000)]).encode())
     for length in (len(whole) // 2, len(whole) - 4, 5, 0):
         path.write_bytes(whole[:length])
-        with pytest.raises(SourceError, match="truncated or garbled|not a JSON array"):
+        with pytest.raises(SourceError, match=r"truncated or garbled|not a JSON array"):
             rows(path)
 
 
@@ -304,7 +302,7 @@ def test_retry_after_as_a_date_is_obeyed(register: Register, sandbox: Sandbox, w
 def test_a_refusal_fails_at_once_in_the_registers_own_words(
     register: Register, sandbox: Sandbox, waits: list[float]
 ) -> None:
-    with pytest.raises(SourceError, match="400 Bad Request.*Sandkassen kjenner ikke") as error:
+    with pytest.raises(SourceError, match=r"400 Bad Request.*Sandkassen kjenner ikke") as error:
         list(register.search("enheter", favorittfarge="blå"))
     one_sentence(error)
     assert waits == []
@@ -419,7 +417,8 @@ def test_every_role_event_comes_once_in_order(size: int, register: Register, san
     expected = [e for e in sandbox.world.events["roller"] if since <= datetime.fromisoformat(e["time"]) < until]
     assert events == expected
     assert events
-    behind = [e for page in register.role_updates(since=since, until=until, after_id=int(events[2]["id"])) for e in page]
+    third = int(events[2]["id"])
+    behind = [event for page in register.role_updates(since=since, until=until, after_id=third) for event in page]
     assert behind == events[3:]
 
 
@@ -473,7 +472,7 @@ def test_a_search_goes_through_all_its_pages(register: Register, sandbox: Sandbo
 def test_a_search_beyond_the_depth_limit_is_refused_before_the_first_hit() -> None:
     page = {"size": 1000, "totalElements": 10_001, "totalPages": 11, "number": 0}
     register = answering(lambda _: httpx.Response(200, json={"_embedded": {"enheter": [{}]}, "page": page}))
-    with pytest.raises(SourceError, match="10,001 units.*10,000") as error:
+    with pytest.raises(SourceError, match=r"10,001 units.*10,000") as error:
         next(register.search("enheter", konkurs=False))
     one_sentence(error)
 

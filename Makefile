@@ -1,0 +1,41 @@
+# Two commands on a bare machine with Python 3.11 to 3.13: `make up` and `make test`. Both set up first and are quick the second time.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: up test check lock clean help
+
+help:
+	@echo "make up     set up, run the products on sandbox sources, open Dagster on http://localhost:3000"
+	@echo "make test   set up and run the tests"
+	@echo "make check  lint and type check"
+	@echo "make lock   resolve the dependencies again into requirements.lock"
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; install one, or: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "$(PYTHON) is not 3.11 to 3.13; try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON); about a minute the first time ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "Done."
+
+up: $(VENV)/.installed
+	@$(BIN)/dataproducts up
+
+test: $(VENV)/.installed
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: $(VENV)/.installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .dataproducts

@@ -1,0 +1,36 @@
+"""The `dataproducts` command. Each topic has a module of its own; what they import they import when they run."""
+
+from __future__ import annotations
+
+import click
+
+from dataproducts import __version__
+from dataproducts.cli.contract import contract
+from dataproducts.cli.group import Commands
+from dataproducts.cli.listing import list_datasets
+from dataproducts.cli.materialize import materialize
+from dataproducts.cli.new import new
+from dataproducts.cli.quarantine import quarantine
+from dataproducts.cli.read import changes, read
+from dataproducts.cli.up import up
+from dataproducts.cli.versions import versions
+
+__all__ = ["cli", "main"]
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Data products with a contract and a complete history.
+
+    Run it where the products lie: the folder with `assets` and `workspace.yaml`.
+    """
+
+
+for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, new):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit: 0, or 1 (2 for wrong usage) after one line that says what is wrong."""
+    cli(prog_name="dataproducts")

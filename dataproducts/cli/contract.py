@@ -1,0 +1,196 @@
+"""`dataproducts contract`: show what a dataset promises, freeze it, hold the code against it, and hand it out as ODCS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dataproducts.cli import tables
+from dataproducts.cli.group import Commands, shown
+from dataproducts.cli.tables import Heading
+from dataproducts.errors import ContractChanged, DeclarationError
+
+if TYPE_CHECKING:
+    from dataproducts.contract import Rule
+    from dataproducts.dataset import Dataset
+
+FORMATS = ("odcs",)
+_about = click.argument("name", metavar="[PRODUCT/DATASET]", required=False)
+
+
+@click.group(cls=Commands)
+def contract() -> None:
+    """What datasets promise: show it, freeze it, check it, export it.
+
+    Each command is about one dataset, all of one PRODUCT, or all there are.
+    """
+
+
+@contract.command()
+@_about
+def show(name: str | None) -> None:
+    """Columns, types, rules, personal-data classes and sources."""
+    from dataproducts.cli import location
+
+    for number, dataset in enumerate(location.chosen(name)):
+        if number:
+            click.echo()
+        _show(dataset)
+
+
+@contract.command()
+@_about
+def freeze(name: str | None) -> None:
+    """Write the promise beside the product, to be committed and reviewed as a diff.
+
+    A change that the version does not admit is refused, and then nothing is written.
+    """
+    from dataproducts import promise
+    from dataproducts.cli import location
+
+    datasets = location.chosen(name)
+    for dataset in datasets:
+        path = promise.frozen_path(dataset)
+        judged = promise.check(dataset) if path.exists() else None
+        if judged is not None and not judged.ok:
+            raise ContractChanged(judged.message)
+    rows: list[list[object]] = []
+    for dataset in datasets:
+        judged = promise.freeze(dataset)
+        if judged is None:
+            what = "frozen for the first time"
+        elif judged.is_frozen:
+            what = "as it was"
+        else:
+            what = f"{tables.count(len(judged.changes), 'change')} since {judged.frozen_version}"
+        rows.append([dataset.contract.dataset, str(dataset.contract.version), what, shown(str(promise.frozen_path(dataset)))])
+    tables.show([Heading("dataset"), Heading("version"), Heading("outcome"), Heading("file", keep=False)], rows)
+
+
+@contract.command()
+@_about
+def check(name: str | None) -> None:
+    """Hold the code against the frozen promise, and name each change as breaking or compatible."""
+    from dataproducts import promise
+    from dataproducts.cli import location
+
+    faults: list[str] = []
+    rows: list[list[object]] = []
+    for dataset in location.chosen(name):
+        own = dataset.contract.dataset
+        try:
+            judged = promise.check(dataset)
+        except DeclarationError as error:
+            rows.append([own, None, str(error).split(": ", 1)[-1]])
+            faults.append(f"{own}: {error}")
+            continue
+        if not judged.changes:
+            rows.append([own, "same", judged.message.split(": ", 1)[-1]])
+        rows += [[own, change.level, change.text] for change in judged.changes]
+        if not judged.ok:
+            faults.append(judged.message)
+    tables.show([Heading("dataset"), Heading("change"), Heading("what", keep=False)], rows)
+    if faults:
+        more = f" (and {tables.count(len(faults) - 1, 'other contract')} not as promised)" if len(faults) > 1 else ""
+        raise ContractChanged(f"{faults[0]}{more}")
+
+
+@contract.command()
+@_about
+@click.option("--format", "form", default="odcs", show_default=True, metavar="FORMAT", help="odcs, the Open Data Contract Standard.")
+@click.option("-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a file, whole or not at all.")
+def export(name: str | None, form: str, output: Path | None) -> None:
+    """The contract as a document, as the code has it now; several as one YAML stream."""
+    if form not in FORMATS:
+        raise click.UsageError(f"there is no format {form!r} yet; there is {', '.join(FORMATS)}")
+    from dataproducts import promise
+    from dataproducts.cli import location
+    from dataproducts.files import replacing
+    from dataproducts.formats.odcs import HEADER, dump
+
+    documents = [dump(promise.document(d)).removeprefix(HEADER) for d in location.chosen(name)]
+    text = "---\n".join(documents)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    with replacing(output) as draft:
+        draft.write_text(text, encoding="utf-8")
+    tables.note(f"{tables.count(len(documents), 'contract')} written to {output}")
+
+
+def _show(dataset: Dataset) -> None:
+    from dataproducts.promise import duration, partitioning
+
+    d, c = dataset.declaration, dataset.contract
+    facts: list[tuple[str, Any]] = [
+        ("title", d.title),
+        ("version", c.version),
+        ("key", ", ".join(c.key) or "none"),
+        ("kind", c.kind),
+        ("partitions", partitioning(d.partitions) or "none"),
+        ("personal data", d.personal or str(d.facts.personal_data.class_)),
+        ("access", d.access or str(d.facts.access.level)),
+        ("freshness", duration(d.freshness) if d.freshness else None),
+        ("quarantine", f"up to {d.limits.refused_share:.0%} of a delivery" if d.limits.refused_share is not None else None),
+    ]
+    click.echo(click.style(c.dataset, bold=True))
+    for name, value in facts:
+        if value is not None:
+            click.echo(f"  {name:<14}{value}")
+    click.echo()
+    with_source, with_class = any(col.source for col in c.columns), any(col.personal for col in c.columns)
+    headings = [Heading("column"), Heading("type"), Heading("missing"), Heading("rules", keep=False)]
+    headings += [Heading("personal")] * with_class + [Heading("source", keep=False)] * with_source
+    rows: list[list[object]] = []
+    for col in c.columns:
+        rules = [words(r) for r in col.rules if r.kind != "required"]
+        row: list[object] = [col.name, str(col.dtype), "may be" if col.nullable else "never", "; ".join(rules)]
+        rows.append(row + [col.personal] * with_class + [col.source] * with_source)
+    tables.show(headings, rows)
+    for rule in c.rules:
+        click.echo(f"  over whole rows: {words(rule)}")
+
+
+def words(rule: Rule) -> str:
+    """A rule as a person would say it: "1 to 9 characters", "one of A, B", "at least 0 (warns)"."""
+    stated = rule.statistics
+    low, high = stated.get("min_value"), stated.get("max_value")
+    texts = {
+        "unique": "no value twice",
+        "isin": f"one of {_few(stated.get('allowed_values', ()))}",
+        "notin": f"none of {_few(stated.get('forbidden_values', ()))}",
+        "equal_to": f"is {stated.get('value')}",
+        "not_equal_to": f"is not {stated.get('value')}",
+        "greater_than": f"more than {low}",
+        "greater_than_or_equal_to": f"at least {low}",
+        "less_than": f"less than {high}",
+        "less_than_or_equal_to": f"at most {high}",
+        "in_range": f"{low} to {high}",
+        "str_length": f"{_span(stated.get('exact_value', low), stated.get('exact_value', high))} characters",
+        "str_matches": f"matches {_pattern(stated.get('pattern'))}",
+        "str_contains": f"contains {_pattern(stated.get('pattern'))}",
+        "str_startswith": f"begins with {stated.get('string')}",
+        "str_endswith": f"ends with {stated.get('string')}",
+    }
+    text = texts.get(rule.kind, rule.description) if stated or rule.kind == "unique" else rule.description
+    return f"{text} (warns)" if rule.severity == "warn" else text
+
+
+def _span(low: object, high: object) -> str:
+    if low == high:
+        return str(low)
+    if high is None:
+        return f"at least {low}"
+    return f"at most {high}" if low is None else f"{low} to {high}"
+
+
+def _few(values: Sequence[object]) -> str:
+    listed = sorted(map(str, values))
+    return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
+
+
+def _pattern(pattern: object) -> str:
+    return str(getattr(pattern, "pattern", pattern))

@@ -1,0 +1,36 @@
+"""Dagster's own state: where it lies, and the settings it is made with the first time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dataproducts import settings
+
+_DAGSTER_YAML = """\
+# Dagster's own state: SQLite files beside this one. A broken contract must not be run again; lost machines may be.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+run_retries:
+  enabled: true
+  max_retries: 0
+  retry_on_asset_or_op_failure: false
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+"""
+
+
+def dagster_home() -> Path:
+    """DAGSTER_HOME, by default `dagster` under the home; made with its settings if it is not there. Also sets the variable."""
+    path = Path(os.environ.get("DAGSTER_HOME") or settings.home() / "dagster").absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / "dagster.yaml").exists():
+        (path / "dagster.yaml").write_text(_DAGSTER_YAML)
+    os.environ["DAGSTER_HOME"] = str(path)
+    return path

@@ -1,0 +1,60 @@
+"""The datasets of the code location in the working directory, by name."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataproducts.errors import ConfigurationError, UnknownDataset
+
+if TYPE_CHECKING:
+    from dataproducts.dataset import Dataset
+
+_FEW = 5
+
+
+def declared() -> dict[str, Dataset]:
+    """Every declared dataset by "product/dataset", sorted. Raises ConfigurationError where there are no products."""
+    from dataproducts.definitions import products
+
+    try:
+        found = [dataset for product in products().values() for dataset in product.datasets.values()]
+    except ModuleNotFoundError as error:
+        if error.name != "assets":
+            raise
+        raise ConfigurationError(
+            f"there is no `assets` folder in {Path.cwd()}; go to where the products lie, or make a first one with `dataproducts new PRODUCT`"
+        ) from None
+    return {d.contract.dataset: d for d in sorted(found, key=lambda d: d.contract.dataset)}
+
+
+def dataset(name: str) -> Dataset:
+    """The declared dataset of that name, or UnknownDataset with the nearest one."""
+    there = declared()
+    if name not in there:
+        raise UnknownDataset(f"there is no dataset {name!r} in this code location; {_hint(name, there)}")
+    return there[name]
+
+
+def chosen(name: str | None) -> list[Dataset]:
+    """The datasets that a name is about: one, all of a product, or all there are."""
+    there = declared()
+    if name is None:
+        return list(there.values())
+    if "/" in name:
+        return [dataset(name)]
+    of_product = [d for n, d in there.items() if n.split("/")[0] == name]
+    if not of_product:
+        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+    return of_product
+
+
+def _hint(name: str, there: dict[str, Dataset]) -> str:
+    own = [n for n in there if n.split("/")[1] == name]
+    near = own or get_close_matches(name, there, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if 0 < len(there) <= _FEW:
+        return f"it has {', '.join(there)}"
+    return "`dataproducts list` shows what there is"

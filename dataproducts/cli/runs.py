@@ -1,0 +1,165 @@
+"""One run of a dataset through Dagster in this process, recorded in its instance, told as outcomes of partitions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dataproducts.cli.group import DEBUG, is_own, shown
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from dagster._utils.error import SerializableErrorInfo
+
+    from dataproducts.dataset import Dataset
+
+State = Literal["new", "unchanged", "mended", "failed"]
+UNCUT = ""
+"""Partition of an outcome of a dataset without partitions."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a partition; `error` is one sentence, and then there is no version."""
+
+    partition: str
+    state: State
+    version: int | None = None
+    rows: int | None = None
+    refused: int | None = None
+    error: str | None = None
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's persistent instance, the one its UI shows."""
+    import dagster as dg
+
+    from dataproducts.cli.instance import dagster_home
+
+    dagster_home()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+class Runs:
+    """Runs of one dataset. `say` gets what the product and the kit log on the way; Dagster's own events are not told."""
+
+    def __init__(self, dataset: Dataset, instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:
+        from dataproducts.definitions import build_defs
+
+        self.dataset = dataset
+        self.instance = instance
+        job = build_defs().resolve_implicit_global_asset_job_def()
+        self.job = job.with_logger_defs({"command": _logger(say)})
+
+    def run(self, keys: Sequence[str]) -> list[Outcome]:
+        """Materialize partitions in one run, or the whole of a dataset without partitions (no keys)."""
+        import dagster as dg
+
+        d = self.dataset.declaration
+        tags = {}
+        if len(keys) > 1:
+            tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[d.key],
+            partition_key=keys[0] if len(keys) == 1 else None,
+            tags=tags,
+            raise_on_error=False,
+        )
+        stored: dict[str, Outcome] = {}
+        failures: dict[str, str] = {}
+        sentence = "the run failed"
+        # not result.all_events: what a failing run has stored is in the event log only
+        for entry in self.instance.all_logs(result.run_id):
+            event = entry.dagster_event
+            if event is None:
+                continue
+            if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+                outcome = self._stored(event.step_materialization_data.materialization, keys)
+                stored[outcome.partition] = outcome
+            elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+                sentence, failures = _failure(event.step_failure_data)
+            elif event.event_type == dg.DagsterEventType.RUN_FAILURE and sentence == "the run failed":
+                sentence = _told(event.job_failure_data.error)
+        outcomes = [stored.pop(key, None) or self._failed(key, failures, sentence) for key in keys or [UNCUT]]
+        return [*outcomes, *stored.values()]
+
+    def _stored(self, materialization: dg.AssetMaterialization, keys: Sequence[str]) -> Outcome:
+        from dataproducts.dataset import PREFIX
+
+        said = {name: value.value for name, value in materialization.metadata.items()}
+        key = materialization.partition or UNCUT
+        state: State = "unchanged" if "unchanged" in said else "new" if not keys or key in keys else "mended"
+        rows = said.get("dagster/partition_row_count", said.get("dagster/row_count"))
+        return Outcome(key, state, said.get(f"{PREFIX}version"), rows, self._refused(key) if "refused" in said else 0)
+
+    def _refused(self, key: str) -> int:
+        """The rows this delivery of a partition refused are those that are open in its quarantine."""
+        from dataproducts import settings
+        from dataproducts.history.ledger import UNPARTITIONED
+        from dataproducts.quality.quarantine import Quarantine
+
+        return Quarantine(settings.lake(), self.dataset.contract.dataset).rows(key or UNPARTITIONED, only_open=True).height
+
+    def _failed(self, key: str, failures: dict[str, str], sentence: str) -> Outcome:
+        name = self.dataset.contract.dataset
+        where = f"{name}: partition {key!r}: " if key else f"{name}: "
+        error = failures.get(key, sentence)
+        return Outcome(key, "failed", error=error if error.startswith(name) else where + error)
+
+
+def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
+    import dagster as dg
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            about: Any = getattr(record, "dagster_meta", {})
+            if about.get("dagster_event") is None:
+                say(str(about.get("orig_message") or record.getMessage()))
+
+    @dg.logger(description="What products and kit have to say, without Dagster's own events.")
+    def command(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("dataproducts", logging.INFO)
+        logger.addHandler(Told())
+        return logger
+
+    return command
+
+
+def _failure(data: Any) -> tuple[str, dict[str, str]]:
+    """The sentence of a failed step, and those of single partitions where it tells them apart."""
+    given = data.user_failure_data
+    if given is None:
+        return _told(data.error), {}
+    failures = given.metadata.get("failures")
+    return given.description, dict(failures.value) if failures is not None else {}
+
+
+def _told(error: SerializableErrorInfo | None) -> str:
+    """The cause of an error nobody foresaw, with the line of the product's own code that it came from."""
+    from dataproducts import errors
+
+    if error is None:
+        return "the run failed; its log in Dagster says why"
+    if os.environ.get(DEBUG):
+        print(error.to_string(), file=sys.stderr, flush=True)
+    while error.cause is not None:
+        error = error.cause
+    name = (error.cls_name or "").rsplit(".", 1)[-1]
+    text = " ".join(error.message.split())
+    text = re.sub(rf"^[\w.]*{re.escape(name)}: ", "", text)
+    if issubclass(getattr(errors, name, Exception), errors.DataProductsError):
+        return text
+    frames = [re.match(r'\s*File "(.+?)", line (\d+)', line) for line in error.stack]
+    own = [frame.groups() for frame in frames if frame and is_own(frame[1])]
+    where = f" ({shown(own[-1][0])}, line {own[-1][1]})" if own else ""
+    return f"{name}: {text}{where}; set {DEBUG}=1 to see the whole traceback"

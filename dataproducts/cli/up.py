@@ -1,0 +1,214 @@
+"""`dataproducts up`: sandbox sources, a fortnight of history, then Dagster with its schedules running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from dataproducts import settings
+from dataproducts.cli.instance import dagster_home
+from dataproducts.errors import ConfigurationError, DataProductsError
+
+if TYPE_CHECKING:
+    from dataproducts.product import DataProduct
+    from dataproducts.sandbox import Upstream
+
+NIGHTS = 14
+DAGSTER_PORT = 3000
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Materialize, show what now exists, and exit; no servers.")
+@click.option("--port", default=DAGSTER_PORT, show_default=True, help="Port of Dagster's UI.")
+def up(once: bool, port: int) -> None:
+    """Run the products on sandbox sources and open Dagster."""
+    from dataproducts.sandbox import upstreams
+
+    if not once:
+        _refuse_taken(port)
+    dagster_home()
+    today = datetime.now(ZoneInfo("Europe/Oslo")).date()
+    with upstreams(_first_day(today)) as sandboxes:
+        failures = _nights(sandboxes, today)
+        _show()
+        if once:
+            if failures:
+                raise DataProductsError(f"{len(failures)} runs failed; the first: {failures[0]}")
+            return
+        _serve(port)
+
+
+def _first_day(today: date) -> date:
+    """The day the local history began: a fortnight before the first `up` in this home."""
+    marker = settings.home() / "first_day"
+    if marker.exists():
+        return date.fromisoformat(marker.read_text().strip())
+    first = today - timedelta(days=NIGHTS - 1)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(first.isoformat())
+    return first
+
+
+def _nights(sandboxes: Sequence[Upstream], today: date) -> list[str]:
+    """Let the nights pass that have not been seen yet; gives the sentences of what failed."""
+    import dagster as dg
+
+    from dataproducts.definitions import build_defs, products
+
+    located = products()
+    repository = build_defs().get_repository_def()
+    first = _first_day(today)
+    days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
+    if sandboxes:
+        days = [d for d in days if d <= max(s.day for s in sandboxes)]
+    wanted = [(day, keys) for day in days if (keys := _missing(located, day))]
+    failures: list[str] = []
+    with dg.DagsterInstance.get() as instance, _progress(len(wanted)) as step:
+        for day, keys in wanted:
+            for sandbox in sandboxes:
+                sandbox.travel(day)
+            result = repository.get_job("__ASSET_JOB").execute_in_process(
+                instance=instance,
+                partition_key=day.isoformat(),
+                asset_selection=keys,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+            failures += [_sentence(e) for e in result.get_step_failure_events()]
+            step(f"night of {day}")
+    for sandbox in sandboxes:
+        sandbox.travel(None)
+    return failures
+
+
+def _missing(located: dict[str, DataProduct], day: date) -> list[Any]:
+    """Asset keys of daily datasets without that day's partition, and of unpartitioned ones without any."""
+    from dataproducts.history.ledger import UNPARTITIONED
+
+    keys = []
+    for product in located.values():
+        for dataset in product.datasets.values():
+            partitions = dataset.declaration.partitions
+            key = UNPARTITIONED if partitions is None else day.isoformat()
+            if partitions is not None and not partitions.has_partition_key(key):
+                continue
+            if key not in dataset.history().current():
+                keys.append(dataset.declaration.key)
+    return keys
+
+
+def _sentence(event: Any) -> str:
+    data = event.step_failure_data
+    given = getattr(data.user_failure_data, "description", None)
+    return str(given or (data.error.message if data.error else "a step failed")).strip().splitlines()[0]
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        count = iter(range(1, total + 1))
+        yield lambda text: print(f"{next(count)}/{total} {text}", file=sys.stderr, flush=True)
+        return
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("the first night", total=total)
+
+        def step(text: str) -> None:
+            bar.update(task, advance=1, description=text)
+
+        yield step
+
+
+def _show() -> None:
+    """A table of what now exists."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from dataproducts.definitions import products
+
+    table = Table(title="What now exists", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name, side in (("dataset", "left"), ("partitions", "right"), ("versions", "right"), ("newest", "left"), ("rows", "right")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for product in products().values():
+        for dataset in product.datasets.values():
+            history = dataset.history()
+            current = history.current()
+            newest = current[max(current)] if current else None
+            table.add_row(
+                dataset.contract.dataset,
+                str(len(current)),
+                str(len(history.versions())),
+                newest.partition if newest else "none yet",
+                f"{newest.rows:,}" if newest else "0",
+            )
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ConfigurationError(f"port {port} is taken; stop what listens there, or choose another with --port") from None
+
+
+def _serve(port: int) -> None:
+    """Run Dagster's webserver and daemon until they are interrupted or one of them ends."""
+    workspace = Path("workspace.yaml")
+    where = ["-w", str(workspace.absolute())] if workspace.exists() else ["-m", "dataproducts.definitions"]
+    tools = Path(sys.executable).parent
+    log = (settings.home() / "dagster.log").open("ab")
+    servers = [
+        subprocess.Popen([str(tools / name), *arguments, *where], stdout=log, stderr=log, start_new_session=True)
+        for name, arguments in (
+            ("dagster-webserver", ["-h", "127.0.0.1", "-p", str(port)]),
+            ("dagster-daemon", ["run"]),
+        )
+    ]
+    stop = signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        if _answers(port, servers):
+            print(f"\nDagster is on http://localhost:{port}  (log: {log.name}; Ctrl-C stops everything)", flush=True)
+        while all(server.poll() is None for server in servers):
+            time.sleep(0.5)
+        raise ConfigurationError(f"Dagster stopped by itself; {log.name} says why")
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    finally:
+        signal.signal(signal.SIGTERM, stop)
+        for server in servers:
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
+        for server in servers:
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+def _answers(port: int, servers: Sequence[subprocess.Popen[bytes]]) -> bool:
+    for _ in range(600):
+        if any(server.poll() is not None for server in servers):
+            return False
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.2)
+    return False
