@@ -248,6 +248,8 @@ def _column(dataset: str, name: str, spec: Any, taken: set[str]) -> Column:
         raise DeclarationError(
             f"{dataset}: column {name!r} begins with an underscore, which is kept for the history; rename it"
         )
+    if name == "check_output" or (name.startswith("^") and name.endswith("$")):
+        raise DeclarationError(f"{dataset}: column {name!r} has a name that polars or pandera read as something else; rename it")
     facts = (spec.metadata or {}).get(META, {})
     dtype = _exact(dataset, name, spec.dtype.type if spec.dtype is not None else None)
     rules = []

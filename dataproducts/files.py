@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         yield draft
-        os.replace(draft, path)
+        draft.replace(path)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

@@ -133,6 +133,7 @@ class _Prepared:
     received: int
     metadata: dict[str, Any]
     findings: dict[str, Finding]
+    kept: Version | None = None  # of the quarantine, with this delivery's refused rows
     put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
 
 
@@ -299,6 +300,21 @@ class Materializer:
             return
         for (prepared, draft), done in zip(drafts, committed, strict=True):
             self._report(prepared, draft, done, report)
+        self._keep_again([(prepared, done.version) for (prepared, _), done in zip(drafts, committed, strict=True)])
+
+    def _keep_again(self, stored: Sequence[tuple[_Prepared, Version]]) -> None:
+        """Where another run of a partition wrote its refused rows between ours and our rows, ours are those of the newest version."""
+        if self.quarantine is None:
+            return
+        kept = self.quarantine.newest()
+        crossed = [(p, v) for p, v in stored if kept.get(p.partition) != p.kept and (p.kept or p.partition in kept)]
+        current = self.history.refresh().current() if crossed else {}
+        for prepared, version in crossed:
+            if current.get(prepared.partition) == version:
+                try:
+                    self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
+                except DataProductsError as error:  # the rows are stored; what another run refused stands in the quarantine
+                    self.log.warning(str(error))
 
     def _drafts_in_memory(self, waiting: Sequence[_Prepared], report: Report) -> list[tuple[_Prepared, Draft]]:
         """Validate many partitions as one frame: asking pandera costs the same for one row as for thousands."""
@@ -402,7 +418,7 @@ class Materializer:
             return False
         if self.quarantine is not None:
             try:
-                self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
+                prepared.kept = self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
             except DataProductsError as fault:
                 report.fail(prepared.partition, fault, received=prepared.received, refused=refused)
                 return False

@@ -275,11 +275,24 @@ def _schedules(d: Declaration) -> list[Any]:
     partitions = cast("dg.PartitionsDefinition[str]", d.partitions)
 
     @dg.schedule(name=f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)
-    def latest(context: dg.ScheduleEvaluationContext) -> Any:
-        keys = partitions.get_partition_keys(current_time=context.scheduled_execution_time)
-        return dg.RunRequest(partition_key=keys[-1]) if keys else dg.SkipReason("no partition is due yet")
+    def due(context: dg.ScheduleEvaluationContext) -> Any:
+        keys = _due(partitions, context)
+        return [dg.RunRequest(partition_key=key) for key in keys] or dg.SkipReason("no partition is due yet")
 
-    return [latest]
+    return [due]
+
+
+def _due(partitions: dg.PartitionsDefinition[str], context: dg.ScheduleEvaluationContext) -> Sequence[str]:
+    """The newest partition in time; every one where time does not divide them."""
+    now = context.scheduled_execution_time
+    if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        return partitions.get_partition_keys(current_time=now)[-1:]
+    keys = partitions.get_partition_keys(current_time=now, dynamic_partitions_store=context.instance)
+    if isinstance(partitions, dg.MultiPartitionsDefinition) and partitions.has_time_window_dimension:
+        time = partitions.time_window_dimension
+        newest = time.partitions_def.get_partition_keys(current_time=now)[-1:]
+        return [key for key in keys if cast("dg.MultiPartitionKey", key).keys_by_dimension[time.name] in newest]
+    return keys
 
 
 def _sort(item: Any) -> str:
@@ -290,4 +303,6 @@ def _sort(item: Any) -> str:
         (dg.AssetsDefinition, "assets"),
         (dg.AssetSpec, "assets"),
     ]
-    return next((name for kind, name in kinds if isinstance(item, kind)), "jobs")
+    # a schedule of a partitioned job is of no public type until its job is known
+    unresolved = "schedules" if hasattr(item, "minute_of_hour") else "jobs"
+    return next((name for kind, name in kinds if isinstance(item, kind)), unresolved)

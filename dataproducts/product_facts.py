@@ -149,7 +149,7 @@ class Organization(_Facts):
     """An organization, as Enhetsregisteret knows it."""
 
     name: Line = _fact("Its name.")
-    organization_number: OrganizationNumber = _fact("Nine digits, in quotes.")
+    organization_number: OrganizationNumber | None = _fact("Nine digits, in quotes; of a Norwegian organization.", default=None)
     url: Url | None = _fact("Its page.", default=None)
 
 

@@ -39,7 +39,9 @@ def frozen_path(dataset: Dataset) -> Path:
     product = dataset.declaration.facts.name
     spec = find_spec(f"assets.{product}")
     if spec is None or spec.origin is None:
-        raise DeclarationError(f"{dataset.contract.dataset}: there is no assets/{product}/__init__.py, beside which contracts are kept; add it")
+        raise DeclarationError(
+            f"{dataset.contract.dataset}: there is no assets/{product}/__init__.py, beside which contracts are kept; add it"
+        )
     return Path(spec.origin).parent / "contracts" / f"{dataset.declaration.name}.odcs.yaml"
 
 

@@ -45,7 +45,7 @@ personal_data:
 license: NLOD_2_0
 publisher:
   name: NAV
-  organization_number: "889640782"
+  organization_number: "800000017"
 themes: [GOVE]
 periodicity: DAILY
 """
@@ -243,8 +243,8 @@ def test_claiming_anonymity_needs_the_method(write: Write, faults: Faults) -> No
         ("team: team-kaffe", "taem: team-kaffe", "7: taem: unknown field; did you mean 'team'? Allowed: name, title, "),
         ("  email: kaffe@", "  emial: kaffe@", "10: contact.emial: unknown field; did you mean 'email'? Allowed: "),
         ("kaffe@example.com", "kaffe@localhost", "10: contact.email: 'kaffe@localhost' is not an e-mail address"),
-        ("889640782", "889640783", "17: publisher.organization_number: '889640783' has a wrong check digit"),
-        ("889640782", "88964078", "17: publisher.organization_number: '88964078' is not a Norwegian org"),
+        ("800000017", "800000018", "17: publisher.organization_number: '800000018' has a wrong check digit"),
+        ("800000017", "80000001", "17: publisher.organization_number: '80000001' is not a Norwegian org"),
         ("  nb: Kaffeforbruk\n", "", "2: title.nb: is missing: Norwegian bokmål."),
         ("  nb: Kaffeforbruk\n", "  nb: x\n  no: y\n", "4: title.no: unknown field"),
         ("name: kaffe", "name: kaffee", "1: name: 'kaffee' is not the name of its folder, 'kaffe'; rename one of them"),
@@ -416,7 +416,7 @@ def test_the_registers_facts_hold_to_the_published_schema() -> None:
         ("team: team-kaffe\n", ""),
         ("team: team-kaffe", "taem: team-kaffe"),
         ("kaffe@example.com", "nobody"),
-        ("889640782", "88964078"),
+        ("800000017", "80000001"),
         ("name: kaffe", "name: Kaffe"),
         ("[GOVE]", "[GOVE, GOVE]"),
         ("[GOVE]", "[]"),

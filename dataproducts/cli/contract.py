@@ -23,7 +23,7 @@ _about = click.argument("name", metavar="[PRODUCT/DATASET]", required=False)
 
 @click.group(cls=Commands)
 def contract() -> None:
-    """What datasets promise: show it, freeze it, check it, export it.
+    """What datasets promise: show, freeze, check or export it.
 
     Each command is about one dataset, all of one PRODUCT, or all there are.
     """

@@ -11,6 +11,7 @@ from traceback import extract_tb, print_exc
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from dataproducts.errors import DataProductsError
 
@@ -22,7 +23,7 @@ class Commands(click.Group):
     """A group whose commands end by the rule. Commands raise DataProductsError; they print no errors themselves."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, invoke_without_command=True, no_args_is_help=False, **kwargs)
+        super().__init__(*args, **kwargs)
         self.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -32,28 +33,35 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader that has gone away and Ctrl-C leave as they are, before click has a say."""
         try:
-            if not ctx._protected_args and not ctx.args:
-                click.echo(ctx.get_help())
-                return None
             return super().invoke(ctx)
         except BrokenPipeError:
             raise _ReaderGone from None
         except KeyboardInterrupt:
             raise click.Abort from None
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run and exit. With `standalone_mode=False` errors come out as they are, for embedding."""
-        if not extra.pop("standalone_mode", True):
-            return super().main(args, prog_name, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # what libraries say to programmers
-        sys.exit(self._status(args, prog_name, extra))
+        sys.exit(self._status(args, prog_name, complete_var, extra))
 
-    def _status(self, args: Sequence[str] | None, prog_name: str | None, extra: dict[str, Any]) -> int:
+    def _status(self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]) -> int:
         try:
-            result = super().main(args, prog_name, standalone_mode=False, **extra)
+            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
             return result if type(result) is int else 0
+        except NoArgsIsHelpError as error:
+            click.echo(error.message)
+            return 0
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else prog_name or "dataproducts"
             return _say(f"{error.format_message().rstrip('.')}; see `{command} --help`", 2)

@@ -38,7 +38,7 @@ class Entry:
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def list_datasets(as_json: bool) -> None:
-    """The datasets of this code location, and what the lake holds of each."""
+    """The datasets declared here, and what the lake holds of each."""
     entries = _entries()
     if as_json:
         click.echo(json.dumps([asdict(e) for e in entries], ensure_ascii=False, indent=2))

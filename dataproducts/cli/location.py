@@ -24,7 +24,7 @@ def declared() -> dict[str, Dataset]:
         if error.name != "assets":
             raise
         raise ConfigurationError(
-            f"there is no `assets` folder in {Path.cwd()}; go to where the products lie, or make a first one with `dataproducts new PRODUCT`"
+            f"there is no `assets` folder in {Path.cwd()}; go to where the products lie, or begin one with `dataproducts new PRODUCT`"
         ) from None
     return {d.contract.dataset: d for d in sorted(found, key=lambda d: d.contract.dataset)}
 

@@ -28,7 +28,9 @@ def newest(dataset: Dataset) -> str:
     partitions = dataset.declaration.partitions
     key = partitions.get_last_partition_key() if partitions is not None else None
     if key is None:
-        raise PartitionUnavailable(f"{dataset.contract.dataset} has no partitions yet ({partitioning(partitions)}); try again when one is due")
+        raise PartitionUnavailable(
+            f"{dataset.contract.dataset} has no partitions yet ({partitioning(partitions)}); try again when one is due"
+        )
     return str(key)
 
 

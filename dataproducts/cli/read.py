@@ -46,9 +46,9 @@ def read(
     form: str | None,
     output: Path | None,
 ) -> None:
-    """Read a dataset: a table on a terminal, CSV elsewhere, and a note on what was read on standard error.
+    """Read a dataset: a table on a terminal, CSV elsewhere.
 
-    Decimals are strings in JSON, so that no reader rounds them; lists and structs are JSON in CSV.
+    A note on standard error says what was read. Decimals are strings in JSON, so that no reader rounds them; lists and structs are JSON in CSV.
     """
     from dataproducts.cli import rows
     from dataproducts.history import lake
@@ -60,10 +60,7 @@ def read(
     reading = rows.Reading(lake.open_history(name), versions)
     if limit is not None:
         found = found.head(limit)
-    if chosen_form is None:
-        number = _show(found, reading)
-    else:
-        number = rows.write(found, chosen_form, output, reading)
+    number = _show(found, reading) if chosen_form is None else rows.write(found, chosen_form, output, reading)
     where = f"; written to {output}" if output else ""
     tables.note(f"{_of(versions, partition)}, {tables.count(number, 'row')}{where}")
 
@@ -102,7 +99,7 @@ def _of(versions: Sequence[Version], partition: str | None) -> str:
 @click.option("--to", "until", metavar="TIME", help="The state after, given the same way; by default what is known now.")
 @_output_options
 def changes(name: str, since: str, until: str | None, form: str | None, output: Path | None) -> None:
-    """What was inserted, updated and deleted, by key, between two points.
+    """Inserts, updates and deletes by key between two points.
 
     Inserts and updates show the new values, deletes the last ones; `_changed_columns` names what an update changed.
     """

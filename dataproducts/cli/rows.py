@@ -21,7 +21,8 @@ from dataproducts.files import replacing
 if TYPE_CHECKING:
     import polars as pl
 
-    from dataproducts.history.store import DatasetHistory, Version
+    from dataproducts.history.ledger import Version
+    from dataproducts.history.store import DatasetHistory
 
 Format = Literal["csv", "json", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -182,7 +183,7 @@ def _without_binary(batch: pl.DataFrame) -> pl.DataFrame:
 
 
 def _holds_binary(dtype: Any) -> bool:
-    return dtype != _text_for_binary(dtype)
+    return bool(dtype != _text_for_binary(dtype))
 
 
 def _text_for_binary(dtype: Any) -> Any:

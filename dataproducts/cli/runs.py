@@ -15,11 +15,12 @@ from dataproducts.cli.group import DEBUG, is_own, shown
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
     from dataproducts.dataset import Dataset
 
 State = Literal["new", "unchanged", "mended", "failed"]
+LOGGER = "command"
 UNCUT = ""
 """Partition of an outcome of a dataset without partitions."""
 
@@ -58,7 +59,7 @@ class Runs:
         self.dataset = dataset
         self.instance = instance
         job = build_defs().resolve_implicit_global_asset_job_def()
-        self.job = job.with_logger_defs({"command": _logger(say)})
+        self.job = job.with_logger_defs({LOGGER: _logger(say)})
 
     def run(self, keys: Sequence[str]) -> list[Outcome]:
         """Materialize partitions in one run, or the whole of a dataset without partitions (no keys)."""
@@ -73,6 +74,7 @@ class Runs:
             asset_selection=[d.key],
             partition_key=keys[0] if len(keys) == 1 else None,
             tags=tags,
+            run_config={"loggers": {LOGGER: {}}},
             raise_on_error=False,
         )
         stored: dict[str, Outcome] = {}
@@ -90,13 +92,13 @@ class Runs:
                 sentence, failures = _failure(event.step_failure_data)
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE and sentence == "the run failed":
                 sentence = _told(event.job_failure_data.error)
-        outcomes = [stored.pop(key, None) or self._failed(key, failures, sentence) for key in keys or [UNCUT]]
+        outcomes = [stored.pop(k) if k in stored else self._failed(k, failures, sentence) for k in keys or [UNCUT]]
         return [*outcomes, *stored.values()]
 
     def _stored(self, materialization: dg.AssetMaterialization, keys: Sequence[str]) -> Outcome:
         from dataproducts.dataset import PREFIX
 
-        said = {name: value.value for name, value in materialization.metadata.items()}
+        said: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
         key = materialization.partition or UNCUT
         state: State = "unchanged" if "unchanged" in said else "new" if not keys or key in keys else "mended"
         rows = said.get("dagster/partition_row_count", said.get("dagster/row_count"))
@@ -126,13 +128,12 @@ def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
             if about.get("dagster_event") is None:
                 say(str(about.get("orig_message") or record.getMessage()))
 
-    @dg.logger(description="What products and kit have to say, without Dagster's own events.")
     def command(_: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("dataproducts", logging.INFO)
         logger.addHandler(Told())
         return logger
 
-    return command
+    return dg.LoggerDefinition(command)
 
 
 def _failure(data: Any) -> tuple[str, dict[str, str]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, with full hashes and notes.")
 @click.option("--verify", is_flag=True, help="Read every version and hold it against its content hash.")
 def versions(name: str, partition: str | None, as_json: bool, verify: bool) -> None:
-    """Every version of a dataset, when it became known, and under which contract."""
+    """Every version of a dataset, and when it became known."""
     from dataproducts.history import lake
     from dataproducts.history.ledger import UNPARTITIONED
 
@@ -33,9 +33,7 @@ def versions(name: str, partition: str | None, as_json: bool, verify: bool) -> N
         click.echo(json.dumps([{**v.as_dict(), **more} for v, more in zip(found, held, strict=True)], ensure_ascii=False, indent=2))
     else:
         headings = [Heading("version", "right"), Heading("known at"), Heading("contract"), Heading("rows", "right"), Heading("content")]
-        rows: list[list[object]] = [
-            [v.number, f"{v.known_at:%Y-%m-%dT%H:%M:%SZ}", v.contract, v.rows, v.content_hash[:12]] for v in found
-        ]
+        rows: list[list[object]] = [[v.number, f"{v.known_at:%Y-%m-%dT%H:%M:%SZ}", v.contract, v.rows, v.content_hash[:12]] for v in found]
         if {v.partition for v in found} != {UNPARTITIONED}:
             headings.insert(0, Heading("partition"))
             rows = [[v.partition, *row] for v, row in zip(found, rows, strict=True)]

@@ -240,7 +240,7 @@ def _parse_text(values: pl.Series, column: Column) -> tuple[pl.Series, pl.Series
 
 
 def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
-    """Fast where polars reads a value as `_nested` would, one by one where it does not."""
+    """Fast where polars reads a value as `exact` would, one by one where it does not."""
     fast = pl.Series([None] * given.len(), dtype=want)
     if isinstance(want, pl.Int64):
         fast = given.set(~given.str.contains(r"^-?[0-9]+$"), None).cast(want, strict=False)
@@ -248,8 +248,8 @@ def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
         fast = given.set(~given.str.contains(_NUMBER), None).cast(want, strict=False)
         fast = fast.set(fast.is_infinite(), None)
     elif isinstance(want, pl.Decimal):
-        exact = rf"^-?[0-9]+(\.[0-9]{{1,{want.scale}}})?$" if want.scale else r"^-?[0-9]+$"
-        fast = given.set(~given.str.contains(exact), None).cast(want, strict=False)
+        pattern = rf"^-?[0-9]+(\.[0-9]{{1,{want.scale}}})?$" if want.scale else r"^-?[0-9]+$"
+        fast = given.set(~given.str.contains(pattern), None).cast(want, strict=False)
     left = (given.is_not_null() & fast.is_null()).arg_true()
     if left.len() == 0:
         return fast
@@ -257,7 +257,7 @@ def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
     for index in left:
         with suppress(ValueError, TypeError, ArithmeticError):
             value = given[index]
-            found[index] = _nested(json.loads(value) if want.is_nested() else value, want)
+            found[index] = exact(json.loads(value) if want.is_nested() else value, want)
     return pl.Series(found, dtype=want, strict=True)
 
 
@@ -333,14 +333,14 @@ def _series(values: list[Any], column: Column) -> tuple[pl.Series, list[int]]:
     failed_at: list[int] = []
     for index, value in enumerate(values):
         try:
-            found.append(_nested(value, want, column.time_zone))
+            found.append(exact(value, want, column.time_zone))
         except (ValueError, TypeError, ArithmeticError):
             found.append(None)
             failed_at.append(index)
     return pl.Series(column.name, found, dtype=want, strict=True), failed_at
 
 
-def _nested(value: Any, want: Any, zone: str | None = None) -> Any:
+def exact(value: Any, want: Any, zone: str | None = None) -> Any:
     """One value in a type, or ValueError, TypeError or ArithmeticError; nothing is rounded, cut or guessed.
 
     `zone` is that of times without an offset.
@@ -350,17 +350,19 @@ def _nested(value: Any, want: Any, zone: str | None = None) -> Any:
     if isinstance(want, pl.List):
         if not isinstance(value, list):
             raise ValueError(value)
-        return [_nested(v, want.inner, zone) for v in value]
+        return [exact(v, want.inner, zone) for v in value]
     if isinstance(want, pl.Struct):
         if not isinstance(value, dict):
             raise ValueError(value)
-        return {f.name: _nested(value.get(f.name), f.dtype, zone) for f in want.fields}
+        return {f.name: exact(value.get(f.name), f.dtype, zone) for f in want.fields}
     if isinstance(want, pl.String):
         if isinstance(value, bool | dict | list):
             raise ValueError(value)
         text = value if isinstance(value, str) else str(value)
         text.encode()  # half a letter is not text
         return text
+    if isinstance(want, pl.Binary):
+        return value if isinstance(value, bytes) else bytes.fromhex(value)  # hex is how `to_json` writes bytes
     if value == "":
         return None
     if isinstance(want, pl.Boolean):
@@ -400,8 +402,6 @@ def _nested(value: Any, want: Any, zone: str | None = None) -> Any:
         return value if isinstance(value, date) else date.fromisoformat(value)
     if isinstance(want, pl.Datetime):
         return _one_time(value, zone)
-    if isinstance(want, pl.Binary):
-        return value if isinstance(value, bytes) else bytes.fromhex(value)  # hex is how `to_json` writes bytes
     raise ValueError(value)
 
 
@@ -483,8 +483,8 @@ class _Reader:
         for column in identity.contract.columns:
             if column.source == REST:
                 rest = column
-                for path in column.ignore:
-                    known.add(path.split("."))
+                for left_out in column.ignore:
+                    known.add(left_out.split("."))
                 continue
             path = (column.source or column.name).split(".")
             known.add(path, column.dtype)

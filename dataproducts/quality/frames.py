@@ -20,9 +20,9 @@ def batches(value: Any, dataset: str) -> Iterator[pl.DataFrame | Records]:
         yield value
     elif isinstance(value, pl.LazyFrame):
         yield from value.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and not (value and _is_frame(value[0])):
         yield value
-    elif (single := _single(value)) is not None:
+    elif (single := _single(value, dataset)) is not None:
         yield single
     elif hasattr(value, "fetch_arrow_reader") or type(value).__name__ == "DuckDBPyRelation":
         reader = value.to_arrow_reader(BATCH_ROWS) if hasattr(value, "to_arrow_reader") else value.fetch_arrow_reader(BATCH_ROWS)
@@ -38,20 +38,30 @@ def batches(value: Any, dataset: str) -> Iterator[pl.DataFrame | Records]:
         )
 
 
-def _single(value: Any) -> pl.DataFrame | None:
+def _is_frame(value: Any) -> bool:
+    return isinstance(value, pl.DataFrame | pl.LazyFrame) or type(value).__module__.partition(".")[0] in ("pandas", "pyarrow")
+
+
+def _single(value: Any, dataset: str) -> pl.DataFrame | None:
     module = type(value).__module__.partition(".")[0]
-    if module == "pandas":
-        if not hasattr(value, "columns"):
-            return None
-        return _from_pandas(value)
-    if module == "pyarrow" and type(value).__name__ in ("Table", "RecordBatch"):
-        return _polars(value)
+    try:
+        if module == "pandas":
+            if not hasattr(value, "columns"):
+                return None
+            return _from_pandas(value)
+        if module == "pyarrow" and type(value).__name__ in ("Table", "RecordBatch"):
+            return _polars(value)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:  # Arrow's own errors are ValueErrors
+        raise ContractBreach(
+            f"{dataset}: the {module} frame returned cannot be read ({str(error).splitlines()[0]}); "
+            "give every column one name and values of one type"
+        ) from error
     return None
 
 
 def _from_pandas(value: Any) -> pl.DataFrame:
     """pandas turns integers with gaps into floats and has no missing text; both come back as they were meant."""
-    frame = pl.from_pandas(value.reset_index(drop=True), nan_to_null=True)
+    frame: pl.DataFrame = pl.from_pandas(value.reset_index(drop=True), nan_to_null=True)
     whole = [
         name
         for name, dtype in frame.schema.items()

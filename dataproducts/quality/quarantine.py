@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import polars as pl
 
 from dataproducts.contract import Contract
-from dataproducts.errors import UnknownDataset
-from dataproducts.history.ledger import UTC_US
-from dataproducts.history.store import Committed, DatasetHistory, Draft
-from dataproducts.quality.conform import Refused, conform
+from dataproducts.errors import ContractBreach, HistoryError, UnknownDataset
+from dataproducts.history.ledger import UTC_US, Version
+from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.history.table import Conflict
+from dataproducts.quality.conform import Refused, conform, exact
 from dataproducts.quality.validation import check_unique, validate
 
 COLUMNS: dict[str, pl.DataType] = {
@@ -30,6 +32,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "resolved_by": pl.Int64(),
 }
 OPEN, RESOLVED, WITHDRAWN = "open", "resolved", "withdrawn"
+_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -54,117 +57,159 @@ class Quarantine:
         columns = tuple(Column(n, t, True, "") for n, t in COLUMNS.items())
         self.contract = Contract(self.history.dataset, SemVer(1, 0, 0), columns, ("row_id",))
 
-    def keep(self, partition: str, refused: Refused, contract: Contract, run: str) -> None:
-        """Record the rows that this delivery of a partition refuses. Rows it no longer refuses are marked withdrawn."""
+    def keep(self, partition: str, refused: Refused, contract: Contract, run: str) -> Version | None:
+        """Record the rows that this delivery of a partition refuses. Rows it no longer refuses are marked withdrawn.
+
+        Gives the version of the quarantine's own partition that says so, if there is anything to say.
+        """
         if not len(refused) and not self.history.tables():
-            return
+            return None
         now = datetime.now(UTC)
-        held = self.rows(partition)
-        known = {row["row_id"]: row for row in held.iter_rows(named=True)}
-        rows: dict[str, dict[str, Any]] = {}
-        for received, rules in zip(refused.row, refused.rules, strict=True):
-            row_id = _row_id(partition, received, rows)
-            rows[row_id] = {
-                "row_id": row_id,
-                "partition": partition,
-                "received": received,
-                "rules": rules,
-                "contract": str(contract.version),
-                "run": run,
-                "refused_at": known[row_id]["refused_at"] if row_id in known else now,
-                "state": OPEN,
-                "resolved_by": None,
-            }
-        for row_id, row in known.items():
-            if row_id not in rows:
-                rows[row_id] = {**row, "state": WITHDRAWN} if row["state"] == OPEN else row
-        if rows or known:
-            self._commit(partition, list(rows.values()))
+        for _ in range(_ATTEMPTS):
+            held = self._newest(partition)
+            known = {row["row_id"]: row for row in self._rows(held).iter_rows(named=True)}
+            rows: dict[str, dict[str, Any]] = {}
+            for row_id, received, rules in _identified(partition, refused):
+                row = {
+                    "row_id": row_id,
+                    "partition": partition,
+                    "received": received,
+                    "rules": rules,
+                    "contract": str(contract.version),
+                    "run": run,
+                    "refused_at": now,
+                    "state": OPEN,
+                    "resolved_by": None,
+                }
+                if (before := known.get(row_id)) is not None:
+                    row["refused_at"] = before["refused_at"]
+                    if {**row, "run": before["run"]} == before:
+                        row = before  # refused as before: the run that found it stays
+                rows[row_id] = row
+            for row_id, row in known.items():
+                if row_id not in rows:
+                    rows[row_id] = {**row, "state": WITHDRAWN} if row["state"] == OPEN else row
+            if not rows:
+                return None
+            with suppress(Conflict):  # another run of the partition was first: read again what it left
+                return self._commit(partition, list(rows.values()), held)
+        raise HistoryError(f"{self.dataset}: other writers kept writing to its quarantine first; nothing was stored, run again")
+
+    def newest(self) -> dict[str, Version]:
+        """By partition, the version of the quarantine that holds the newest state of its rows."""
+        return self.history.refresh().current()
 
     def rows(self, partition: str | None = None, *, only_open: bool = False) -> pl.DataFrame:
         """Refused rows of a partition or of all, newest state of each."""
         current = self.history.refresh().current()
-        chosen = [v for p, v in sorted(current.items()) if partition in (None, p)]
-        if not chosen:
-            return pl.DataFrame(schema=COLUMNS)
-        frame = self.history.collect(chosen, list(COLUMNS))
+        frame = self._rows(*(v for p, v in sorted(current.items()) if partition in (None, p)))
         return frame.filter(pl.col("state") == OPEN) if only_open else frame
 
     def replay(self, history: DatasetHistory, contract: Contract, partition: str | None = None) -> list[Replay]:
         """Hold refused rows against the contract as it is now, and commit a new version with those that pass.
 
-        Replaying twice changes nothing more. Raises UnknownDataset if the partition has no refused rows.
+        Replaying twice changes nothing more. A partition that was never stored whole is left alone: its rows wait for its
+        materialization. Raises UnknownDataset if the partition has no refused rows, HistoryError if its rows are under an older major.
         """
         waiting = self.rows(partition, only_open=True)
         if partition is not None and waiting.is_empty():
             raise UnknownDataset(f"{self.dataset}: partition {partition!r} has no rows in quarantine")
-        done = []
-        for (key,), rows in waiting.group_by("partition", maintain_order=True):
-            done.append(self._replay_partition(str(key), rows, history, contract))
-        return done
+        return [self._replay_partition(p, history, contract) for p in waiting.get_column("partition").unique().sort()]
 
-    def _replay_partition(
-        self, partition: str, waiting: pl.DataFrame, history: DatasetHistory, contract: Contract
-    ) -> Replay:
-        good, broken = [], {}
-        for row_id, received in waiting.select("row_id", "received").iter_rows():
-            frame, rules = _again(received, contract)
-            if rules:
-                broken[row_id] = rules
-            else:
-                good.append((row_id, frame))
-        current = history.refresh().current().get(partition)
-        before = history.collect([current], contract.names) if current is not None else contract.empty()
-        taken = pl.concat([before, *(f for _, f in good)]) if good else before
-        doubled = check_unique(taken, contract).broken
-        for index, rules in doubled.items():
-            if index >= before.height:
-                broken[good[index - before.height][0]] = rules
-        good = [(i, f) for i, f in good if i not in broken]
+    def _replay_partition(self, partition: str, history: DatasetHistory, contract: Contract) -> Replay:
         version: int | None = None
-        if good:
-            note = {"replayed": len(good), "inputs": current.note.get("inputs", {}) if current else {}}
-            draft = Draft.of(partition, pl.concat([before, *(f for _, f in good)]), contract, note)
-            version = _only(history.commit([draft], contract, operation="replay")).version.number
-            passed = {row_id for row_id, _ in good}
-            rows = [
-                {**row, "state": RESOLVED, "resolved_by": version} if row["row_id"] in passed else row
-                for row in self.rows(partition).iter_rows(named=True)
-            ]
-            self._commit(partition, rows)
-        return Replay(partition, len(good), len(broken), version)
+        replayed = 0
+        for _ in range(_ATTEMPTS):
+            held = self._newest(partition)
+            every = self._rows(held)
+            current = history.refresh().current().get(partition)
+            taken = _taken_in(history.versions(partition))
+            waiting = every.filter((pl.col("state") == OPEN) & ~pl.col("row_id").is_in(list(taken)))
+            if current is None:
+                return Replay(partition, 0, waiting.height, None)
+            if current.major != contract.version.major:
+                raise HistoryError(
+                    f"{self.dataset}: partition {partition!r} is under contract {current.contract}; "
+                    f"materialize it under {contract.version} before its refused rows are replayed"
+                )
+            before = history.collect([current], contract.names)
+            passing, rows = _passing(waiting, before, contract)
+            with suppress(Conflict):  # another writer was first: the rows have to be held against what it stored
+                if passing:
+                    note = {"replayed": len(passing), "replayed_rows": passing, "inputs": current.note.get("inputs", {})}
+                    draft = Draft.of(partition, pl.concat([before, rows]), contract, note, follows=current.number)
+                    version = history.commit([draft], contract, operation="replay")[0].version.number
+                    replayed += len(passing)
+                    taken |= dict.fromkeys(passing, version)
+                resolved = [
+                    {**row, "state": RESOLVED, "resolved_by": taken[row["row_id"]]}
+                    if row["state"] == OPEN and row["row_id"] in taken
+                    else row
+                    for row in every.iter_rows(named=True)
+                ]
+                self._commit(partition, resolved, held)
+                return Replay(partition, replayed, waiting.height - len(passing), version)
+        raise HistoryError(f"{self.dataset}: other writers kept committing first; run the replay again")
 
-    def _commit(self, partition: str, rows: list[dict[str, Any]]) -> None:
-        frame = pl.DataFrame(rows, schema=COLUMNS)
-        self.history.commit([Draft.of(partition, frame, self.contract)], self.contract, operation="quarantine")
+    def _newest(self, partition: str) -> Version | None:
+        return self.history.refresh().current().get(partition)
+
+    def _rows(self, *versions: Version | None) -> pl.DataFrame:
+        chosen = [v for v in versions if v is not None]
+        return self.history.collect(chosen, list(COLUMNS)) if chosen else pl.DataFrame(schema=COLUMNS)
+
+    def _commit(self, partition: str, rows: list[dict[str, Any]], held: Version | None) -> Version:
+        draft = Draft.of(partition, pl.DataFrame(rows, schema=COLUMNS), self.contract, follows=held.number if held else 0)
+        return self.history.commit([draft], self.contract, operation="quarantine")[0].version
 
 
-def _again(received: str, contract: Contract) -> tuple[pl.DataFrame, list[str]]:
-    record = json.loads(received)
-    conformed = conform([record], contract) if contract.takes_source else conform(_typed(record, contract), contract)
-    if len(conformed.refused):
-        return conformed.frame, conformed.refused.rules[0]
-    return conformed.frame, validate(conformed.frame, contract).broken.get(0, [])
+def _taken_in(versions: Sequence[Version]) -> dict[str, int]:
+    """Refused rows that earlier replays put into the newest version, and the version each came in with.
+
+    A replay that died before it could mark them leaves them open in the quarantine.
+    """
+    taken: dict[str, int] = {}
+    for version in reversed(versions):
+        if "replayed_rows" not in version.note:
+            break
+        taken |= dict.fromkeys(version.note["replayed_rows"], version.number)
+    return taken
 
 
-def _typed(record: dict[str, Any], contract: Contract) -> pl.DataFrame:
-    from dataproducts.quality.conform import _nested
+def _passing(waiting: pl.DataFrame, before: pl.DataFrame, contract: Contract) -> tuple[list[str], pl.DataFrame]:
+    """Ids and rows of what keeps the contract now, also beside the rows that are stored."""
+    frames, ids = [contract.empty()], []
+    for row_id, received in waiting.select("row_id", "received").iter_rows():
+        frame = _again(received, contract)
+        if frame.height:
+            frames.append(frame)
+            ids.append(row_id)
+    rows = pl.concat(frames)
+    keeps = [i not in validate(rows, contract).broken for i in range(rows.height)] if rows.height else []
+    rows, ids = rows.filter(pl.Series(keeps, dtype=pl.Boolean)), [i for i, k in zip(ids, keeps, strict=True) if k]
+    repeats = check_unique(pl.concat([before, rows]), contract).broken
+    keeps = [before.height + i not in repeats for i in range(rows.height)]
+    return [i for i, k in zip(ids, keeps, strict=True) if k], rows.filter(pl.Series(keeps, dtype=pl.Boolean))
 
-    return pl.DataFrame(
-        {c.name: pl.Series([_nested(record.get(c.name), c.dtype)], dtype=c.dtype) for c in contract.columns}
-    )
+
+def _again(received: str, contract: Contract) -> pl.DataFrame:
+    """The row in the contract's shape, or no row where it still has another."""
+    try:
+        record = json.loads(received)
+        if contract.takes_source:
+            return conform([record], contract).frame
+        if not isinstance(record, dict) or record.keys() - contract.by_name.keys():
+            return contract.empty()
+        typed = {c.name: pl.Series([exact(record.get(c.name), c.dtype)], dtype=c.dtype) for c in contract.columns}
+        return conform(pl.DataFrame(typed), contract).frame
+    except (ContractBreach, ValueError, TypeError, ArithmeticError):
+        return contract.empty()
 
 
-def _row_id(partition: str, received: str, taken: dict[str, Any]) -> str:
-    """Identity of a refused row: its content, and its place among equal ones."""
-    number = 0
-    while True:
+def _identified(partition: str, refused: Refused) -> Iterator[tuple[str, str, list[str]]]:
+    """Refused rows with their identity: their content, and their place among equal ones."""
+    met: dict[str, int] = {}
+    for received, rules in zip(refused.row, refused.rules, strict=True):
+        number = met[received] = met.get(received, -1) + 1
         text = json.dumps([partition, received, number], ensure_ascii=False)
-        row_id = hashlib.sha256(text.encode()).hexdigest()[:32]
-        if row_id not in taken:
-            return row_id
-        number += 1
-
-
-def _only(committed: Sequence[Committed]) -> Committed:
-    return committed[0]
+        yield hashlib.sha256(text.encode()).hexdigest()[:32], received, rules

@@ -1,0 +1,149 @@
+"""Shared by all tests: a home of their own, small products, and what a run in Dagster left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FACTS = """\
+name: {name}
+title: {{nb: Butikk, en: Shop}}
+description: {{nb: Salget i butikkene., en: What the shops sell.}}
+status: active
+team: team-shop
+contact: {{name: Team Shop, email: team-shop@example.com}}
+personal_data: {personal_data}
+access: {{level: internal}}
+license: CC_BY_4_0
+publisher: {{name: NAV, organization_number: "889640782"}}
+purpose: Tests.
+themes: [ECON]
+keywords: [sales]
+periodicity: DAILY
+spatial: [NOR]
+language: [nb]
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lake and everything else of a test; no variable of the developer's own reaches it."""
+    for variable in ("DATAPRODUCTS_ENV", "DATAPRODUCTS_LAKE", "ENHETSREGISTERET_URL", "DAGSTER_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def instance() -> Iterator[Any]:
+    """Dagster's memory, for one test."""
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def facts_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write the product.yaml of a small product; gives its folder."""
+
+    def write(name: str = "shop", personal_data: str = "{class: none, reason: Only amounts.}") -> Path:
+        folder = tmp_path / "assets" / name
+        folder.mkdir(parents=True)
+        (folder / "product.yaml").write_text(FACTS.format(name=name, personal_data=personal_data))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def product(facts_file: Callable[..., Path]) -> Any:
+    """The product "shop", which has no datasets yet."""
+    import dataproducts as dp
+
+    return dp.DataProduct(facts_file())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What Dagster's event log holds of a run; also of a failed one, whose result in memory leaves out what it stored."""
+
+    run_id: str
+    instance: Any
+
+    @property
+    def success(self) -> bool:
+        """Whether the run ended well."""
+        return bool(self.instance.get_run_by_id(self.run_id).is_success)
+
+    @property
+    def events(self) -> dict[tuple[str, str | None], dict[str, Any]]:
+        """Metadata of each materialization by (dataset, partition)."""
+        found = [e.asset_materialization for e in self._of_type("ASSET_MATERIALIZATION")]
+        return {("/".join(m.asset_key.path), m.partition): {k: v.value for k, v in m.metadata.items()} for m in found}
+
+    @property
+    def checks(self) -> dict[str, Any]:
+        """Check evaluations by name."""
+        found = [e.dagster_event.asset_check_evaluation_data for e in self._of_type("ASSET_CHECK_EVALUATION")]
+        return {e.check_name: e for e in found}
+
+    @property
+    def warned(self) -> dict[str, str]:
+        """Severity of each check that did not pass."""
+        return {name: check.severity.value for name, check in self.checks.items() if not check.passed}
+
+    @property
+    def failure(self) -> str:
+        """What the failed step says: its sentence, or the error it was not prepared for."""
+        (event,) = self._of_type("STEP_FAILURE")
+        data = event.dagster_event.step_failure_data
+        if data.user_failure_data is not None:
+            return str(data.user_failure_data.description)
+        error = data.error
+        while error.cause is not None:
+            error = error.cause
+        return str(error.message.strip())
+
+    @property
+    def text(self) -> str:
+        """Everything the run wrote: messages, metadata, errors with their causes."""
+        return "\n".join(repr(entry) for entry in self.instance.all_logs(self.run_id))
+
+    def _of_type(self, name: str) -> list[Any]:
+        entries = self.instance.all_logs(self.run_id)
+        return [e for e in entries if e.dagster_event and e.dagster_event.event_type_value == name]
+
+
+@pytest.fixture
+def materialize(instance: Any) -> Callable[..., Recorded]:
+    """Materialize datasets of a product in one run: of one partition, or of a span of them (first, last)."""
+    import dagster as dg
+
+    own = instance
+
+    def run(
+        product: Any,
+        *names: str,
+        partition: str | None = None,
+        span: tuple[str, str] | None = None,
+        instance: Any = None,
+        resources: dict[str, Any] | None = None,
+    ) -> Recorded:
+        tags = dict(zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), span or (), strict=False))
+        result = dg.materialize(
+            list(product.datasets.values()),
+            selection=[product.datasets[name].declaration.key for name in names],
+            partition_key=partition,
+            tags=tags,
+            instance=instance or own,
+            resources=resources or {},
+            raise_on_error=False,
+        )
+        return Recorded(result.run_id, instance or own)
+
+    return run
