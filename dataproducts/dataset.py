@@ -229,7 +229,11 @@ def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
 
 def partition_keys(context: dg.AssetExecutionContext, d: Declaration) -> list[str]:
     """The partitions of a run, in order; the one key of a dataset without partitions, whatever the run's others have."""
-    return [UNPARTITIONED] if d.partitions is None else [str(k) for k in context.partition_keys]
+    if d.partitions is None:
+        return [UNPARTITIONED]
+    if not context.has_partition_key and not context.has_partition_key_range:
+        raise UnknownDataset(f"{d.contract.dataset} has partitions; say which of them to materialize")
+    return [str(k) for k in context.partition_keys]
 
 
 class Run:
@@ -420,13 +424,19 @@ def _shown(value: Any) -> Any:
 
 def _materialization(d: Declaration, outcome: Outcome) -> dg.AssetMaterialization:
     from dagster._core.definitions.data_version import DATA_VERSION_TAG
+    from dagster._core.storage.tags import PARTITION_NAME_TAG
 
     assert outcome.committed is not None
+    partition = outcome.partition if d.partitions is not None else None
+    dimensions: Mapping[str, str] = {}
+    if isinstance(d.partitions, dg.MultiPartitionsDefinition) and partition is not None:
+        tags = d.partitions.get_tags_for_partition_key(partition)
+        dimensions = {tag: value for tag, value in tags.items() if tag != PARTITION_NAME_TAG}
     return dg.AssetMaterialization(
         d.key,
-        partition=outcome.partition if d.partitions is not None else None,
+        partition=partition,
         metadata=_metadata(outcome),
-        tags={DATA_VERSION_TAG: outcome.committed.version.content_hash},
+        tags={**dimensions, DATA_VERSION_TAG: outcome.committed.version.content_hash},
     )
 
 

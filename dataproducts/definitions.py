@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -39,14 +41,28 @@ def resources() -> dict[str, Any]:
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
-    at_hand = {**resources(), **(overrides or {})}
-    return dg.Definitions.merge(*(p.definitions() for p in products().values()), dg.Definitions(resources=at_hand))
+    with _nothing_to_collect():
+        at_hand = {**resources(), **(overrides or {})}
+        return dg.Definitions.merge(*(p.definitions() for p in products().values()), dg.Definitions(resources=at_hand))
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads."""
     return build_defs()
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Definitions live as long as the process; to look for garbage among them takes a fifth of the time a large location loads."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _see_working_directory() -> None:

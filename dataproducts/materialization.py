@@ -192,6 +192,7 @@ class Materializer:
                     stack.close()  # the rows and files of a batch go with it
                     self.log.info(f"{self.contract.dataset}: {number} of {len(partitions)} partitions done")
             self._commit(waiting, report)
+        report.outcomes = {partition: report.outcomes[partition] for partition in partitions}
         return report
 
     def _no_findings(self) -> dict[str, Finding]:

@@ -276,8 +276,9 @@ def _schedules(d: Declaration) -> list[Any]:
 
     @dg.schedule(name=f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)
     def due(context: dg.ScheduleEvaluationContext) -> Any:
-        keys = _due(partitions, context)
-        return [dg.RunRequest(partition_key=key) for key in keys] or dg.SkipReason("no partition is due yet")
+        tick = context.scheduled_execution_time.isoformat()
+        requests = [dg.RunRequest(run_key=f"{tick} {key}", partition_key=key) for key in _due(partitions, context)]
+        return requests or dg.SkipReason("no partition is due yet")
 
     return [due]
 

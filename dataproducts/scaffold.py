@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -36,8 +37,7 @@ access:
   level: internal
 license: CC0
 publisher:
-  name: NAV
-  organization_number: "889640782"
+  name: My organization
 
 themes: [ENVI]
 keywords: [example]
@@ -161,6 +161,7 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise ConfigurationError(
             f"{error.filename} cannot be written ({error.strerror}); nothing was made, choose another folder"
         ) from error
@@ -169,7 +170,7 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
 
 def _refuse(name: str, root: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).lstrip("_0123456789").rstrip("_")
         hint = f", for instance {near}" if near and not keyword.iskeyword(near) else ""
         raise DeclarationError(
             f"{name!r} cannot be a product's name: it is lower-case a-z, digits and underscores, begins with a letter "

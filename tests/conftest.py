@@ -17,7 +17,7 @@ status: active
 team: team-shop
 contact: {{name: Team Shop, email: team-shop@example.com}}
 personal_data: {personal_data}
-access: {{level: internal}}
+access: {access}
 license: CC_BY_4_0
 publisher: {{name: NAV, organization_number: "889640782"}}
 purpose: Tests.
@@ -48,13 +48,24 @@ def instance() -> Iterator[Any]:
 
 
 @pytest.fixture
+def persistent() -> Iterator[Any]:
+    """Dagster's memory on SQLite, for what looks at it from elsewhere: schedules, retries, other processes."""
+    import dagster as dg
+
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+@pytest.fixture
 def facts_file(tmp_path: Path) -> Callable[..., Path]:
     """Write the product.yaml of a small product; gives its folder."""
 
-    def write(name: str = "shop", personal_data: str = "{class: none, reason: Only amounts.}") -> Path:
+    def write(name: str = "shop", *, personal: bool = False) -> Path:
         folder = tmp_path / "assets" / name
         folder.mkdir(parents=True)
-        (folder / "product.yaml").write_text(FACTS.format(name=name, personal_data=personal_data))
+        classed = ("{class: directly_identifying, reason: Names.}", "{level: restricted, can_read: [team-shop]}")
+        personal_data, access = classed if personal else ("{class: none, reason: Only amounts.}", "{level: internal}")
+        (folder / "product.yaml").write_text(FACTS.format(name=name, personal_data=personal_data, access=access))
         return folder
 
     return write
@@ -147,3 +158,42 @@ def materialize(instance: Any) -> Callable[..., Recorded]:
         return Recorded(result.run_id, instance or own)
 
     return run
+
+
+@pytest.fixture
+def lake(home: Path) -> str:
+    """The lake of the test's own home."""
+    return str(home / "lake")
+
+
+@pytest.fixture
+def declare() -> Callable[..., Any]:
+    """Declare a contract without a product: columns by name, as pandera columns or just types."""
+    import pandera.polars as pa
+
+    import dataproducts as dp
+
+    def contract(columns: dict[str, Any], key: Any = (), *, dataset: str = "shop/sales", rules: Any = (), **more: Any) -> dp.Contract:
+        given = {name: c if isinstance(c, pa.Column) else pa.Column(c, nullable=name not in key) for name, c in columns.items()}
+        return dp.Contract.of(pa.DataFrameSchema(given, checks=list(rules)), dataset=dataset, key=key, **more)
+
+    return contract
+
+
+@pytest.fixture
+def store(lake: str) -> Callable[..., Any]:
+    """Materialize partitions (key: rows, or a function of the key) without Dagster; gives the report, of which none may have failed."""
+    import logging
+
+    from dataproducts.materialization import Limits, Materializer
+
+    def materialize(
+        contract: Any, rows: Any, partitions: Any = None, *, run: str = "run", lenient: bool = False, lake: str = lake, **limits: Any
+    ) -> Any:
+        materializer = Materializer(lake, contract, Limits(**{"row_change": None, **limits}), run=run, log=logging.getLogger("test"))
+        produce = rows if callable(rows) else rows.__getitem__
+        report = materializer.materialize(list(partitions if partitions is not None else rows), produce)
+        assert lenient or not report.failed, [o.error for o in report.failed]
+        return report
+
+    return materialize

@@ -23,14 +23,25 @@ from assets.enhetsregisteret.schemas import (
     event_record,
     role_records,
 )
-from dataproducts.errors import PartitionUnavailable
+from dataproducts.errors import ConfigurationError, PartitionUnavailable
 
 product = dp.DataProduct(__file__)
 
 OSLO = ZoneInfo("Europe/Oslo")
+
+
+def _first_day() -> str:
+    """The day a team began to keep the register; days before it were never to be had."""
+    day = os.environ.get("ENHETSREGISTERET_START") or "2026-11-01"
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        text = f"ENHETSREGISTERET_START is {day!r}, which is not a day; write it as 2026-11-01"
+        raise ConfigurationError(text) from None
+
+
 daily = dg.DailyPartitionsDefinition(
-    # the day a team began to keep the register; days before it were never to be had
-    start_date=os.environ.get("ENHETSREGISTERET_START", "2026-11-01"),
+    start_date=_first_day(),
     timezone="Europe/Oslo",
     end_offset=1,  # the register publishes today's file in the morning
 )

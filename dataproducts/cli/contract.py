@@ -44,9 +44,9 @@ def show(name: str | None) -> None:
 @contract.command()
 @_about
 def freeze(name: str | None) -> None:
-    """Write the promise beside the product, to be committed and reviewed as a diff.
+    """Write the promise beside the product, to be committed.
 
-    A change that the version does not admit is refused, and then nothing is written.
+    It is reviewed as a diff. A change that the version does not admit is refused, and then nothing is written.
     """
     from dataproducts import promise
     from dataproducts.cli import location
@@ -73,7 +73,10 @@ def freeze(name: str | None) -> None:
 @contract.command()
 @_about
 def check(name: str | None) -> None:
-    """Hold the code against the frozen promise, and name each change as breaking or compatible."""
+    """Hold the code against the frozen promise.
+
+    Each change is named as breaking, compatible or editorial (words only); exits with 1 where the version does not admit it.
+    """
     from dataproducts import promise
     from dataproducts.cli import location
 
@@ -84,15 +87,17 @@ def check(name: str | None) -> None:
         try:
             judged = promise.check(dataset)
         except DeclarationError as error:
-            rows.append([own, None, str(error).split(": ", 1)[-1]])
-            faults.append(f"{own}: {error}")
+            path = str(promise.frozen_path(dataset))
+            fault = str(error).replace(path, shown(path))
+            rows.append([own, "unknown", fault])
+            faults.append(f"{own}: {fault}")
             continue
         if not judged.changes:
             rows.append([own, "same", judged.message.split(": ", 1)[-1]])
         rows += [[own, change.level, change.text] for change in judged.changes]
         if not judged.ok:
             faults.append(judged.message)
-    tables.show([Heading("dataset"), Heading("change"), Heading("what", keep=False)], rows)
+    tables.show([Heading("dataset"), Heading("change", state=True), Heading("what", keep=False)], rows)
     if faults:
         more = f" (and {tables.count(len(faults) - 1, 'other contract')} not as promised)" if len(faults) > 1 else ""
         raise ContractChanged(f"{faults[0]}{more}")
@@ -103,7 +108,10 @@ def check(name: str | None) -> None:
 @click.option("--format", "form", default="odcs", show_default=True, metavar="FORMAT", help="odcs, the Open Data Contract Standard.")
 @click.option("-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a file, whole or not at all.")
 def export(name: str | None, form: str, output: Path | None) -> None:
-    """The contract as a document, as the code has it now; several as one YAML stream."""
+    """The contract as a document, as the code has it now.
+
+    Several contracts make one YAML stream.
+    """
     if form not in FORMATS:
         raise click.UsageError(f"there is no format {form!r} yet; there is {', '.join(FORMATS)}")
     from dataproducts import promise
@@ -139,19 +147,30 @@ def _show(dataset: Dataset) -> None:
     click.echo(click.style(c.dataset, bold=True))
     for name, value in facts:
         if value is not None:
-            click.echo(f"  {name:<14}{value}")
+            click.echo(f"  {name:<15}{value}")
     click.echo()
     with_source, with_class = any(col.source for col in c.columns), any(col.personal for col in c.columns)
     headings = [Heading("column"), Heading("type"), Heading("missing"), Heading("rules", keep=False)]
-    headings += [Heading("personal")] * with_class + [Heading("source", keep=False)] * with_source
+    headings += [Heading("personal", keep=False)] * with_class + [Heading("source", keep=False)] * with_source
     rows: list[list[object]] = []
     for col in c.columns:
         rules = [words(r) for r in col.rules if r.kind != "required"]
-        row: list[object] = [col.name, str(col.dtype), "may be" if col.nullable else "never", "; ".join(rules)]
+        row: list[object] = [col.name, _type(col.dtype), "may be" if col.nullable else "never", "; ".join(rules)]
         rows.append(row + [col.personal] * with_class + [col.source] * with_source)
     tables.show(headings, rows)
     for rule in c.rules:
         click.echo(f"  over whole rows: {words(rule)}")
+
+
+def _type(dtype: Any) -> str:
+    """A type without the fields of its structs, which can be many."""
+    import polars as pl
+
+    if isinstance(dtype, pl.List):
+        return f"List({_type(dtype.inner)})"
+    if isinstance(dtype, pl.Decimal):
+        return f"Decimal({dtype.precision}, {dtype.scale})"
+    return f"Struct({tables.count(len(dtype.fields), 'field')})" if isinstance(dtype, pl.Struct) else str(dtype)
 
 
 def words(rule: Rule) -> str:

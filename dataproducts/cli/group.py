@@ -78,7 +78,7 @@ class Commands(click.Group):
         except DataProductsError as error:
             return _say(one_line(error), 1)
         except Exception as error:
-            return _say(f"{describe(error)}; set {DEBUG}=1 to see the whole traceback", 1)
+            return _say(f"{describe(error)}{traceback_hint()}", 1)
 
 
 class _ReaderGone(Exception):
@@ -100,6 +100,11 @@ def describe(error: BaseException) -> str:
     own = [frame for frame in extract_tb(error.__traceback__) if is_own(frame.filename)]
     where = f" ({shown(own[-1].filename)}, line {own[-1].lineno})" if own else ""
     return f"{type(error).__name__}: {one_line(error)}{where}"
+
+
+def traceback_hint() -> str:
+    """How to see more, where more is not shown already."""
+    return "" if os.environ.get(DEBUG) else f"; set {DEBUG}=1 to see the whole traceback"
 
 
 def is_own(path: str) -> bool:

@@ -49,7 +49,7 @@ def list_datasets(as_json: bool) -> None:
     headings = [
         Heading("dataset"),
         Heading("title", keep=False),
-        Heading("contract"),
+        Heading("contract", keep=False),
         Heading("partitions", "right"),
         Heading("newest"),
         Heading("versions", "right"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,7 +99,7 @@ def _show(dataset: Dataset, outcomes: Sequence[Outcome]) -> None:
         shown = [o for o in outcomes if id(o) in keep]
         left_out = len(outcomes) - len(shown)
     cut, wrong = dataset.declaration.partitions is not None, any(o.error for o in shown)
-    headings = [Heading("version", "right"), Heading("rows", "right"), Heading("refused", "right"), Heading("outcome")]
+    headings = [Heading("version", "right"), Heading("rows", "right"), Heading("refused", "right"), Heading("outcome", state=True)]
     if cut:
         headings.insert(0, Heading("partition"))
     if wrong:
@@ -130,29 +129,28 @@ def _brief(dataset: Dataset, outcome: Outcome) -> str:
 
 @contextmanager
 def _progress(dataset: Dataset, total: int) -> Iterator[_Progress]:
-    """Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+    """Progress on standard error, with what the product prints: a bar on a terminal, plain lines elsewhere."""
     name = dataset.contract.dataset
-    # of our own, because Dagster redirects the process's while a step runs
-    with os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", encoding="utf-8") as stream:
-        if not stream.isatty():
+    if not sys.stderr.isatty():
 
-            def say(text: str) -> None:
-                print(text, file=stream, flush=True)
+        def line(done: int, failed: int) -> None:
+            if total > 1:
+                _say(f"{name}: {done} of {total} partitions done" + (f", {failed} failed" if failed else ""))
 
-            def line(done: int, failed: int) -> None:
-                if total > 1:
-                    say(f"{name}: {done} of {total} partitions done" + (f", {failed} failed" if failed else ""))
+        with redirect_stdout(sys.stderr):
+            yield _Progress(_say, line)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            yield _Progress(say, line)
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    counted: list[ProgressColumn] = [BarColumn(), MofNCompleteColumn()] if total > 1 else []
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn()]
+    with Progress(*columns, console=tables.console(error=True), transient=True) as bar:
+        task = bar.add_task(name, total=total or None)
+        yield _Progress(
+            lambda text: bar.console.print(text, style="dim", markup=False),
+            lambda done, _: bar.update(task, completed=done),
+        )
 
-        counted: list[ProgressColumn] = [BarColumn(), MofNCompleteColumn()] if total > 1 else []
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn()]
-        with Progress(*columns, console=Console(file=stream, highlight=False), transient=True) as bar:
-            task = bar.add_task(name, total=total or None)
-            yield _Progress(
-                lambda text: bar.console.print(text, style="dim", markup=False),
-                lambda done, _: bar.update(task, completed=done),
-            )
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

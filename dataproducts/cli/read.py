@@ -48,7 +48,8 @@ def read(
 ) -> None:
     """Read a dataset: a table on a terminal, CSV elsewhere.
 
-    A note on standard error says what was read. Decimals are strings in JSON, so that no reader rounds them; lists and structs are JSON in CSV.
+    A note on standard error says what was read. Decimals are strings in JSON, so that no reader rounds them; lists and
+    structs are JSON in CSV.
     """
     from dataproducts.cli import rows
     from dataproducts.history import lake

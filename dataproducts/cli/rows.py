@@ -46,7 +46,7 @@ def form_of(given: str | None, output: Path | None) -> Format | None:
 def write(rows: pl.LazyFrame, form: Format, output: Path | None, reading: Reading) -> int:
     """Write rows to a file, whole or not at all, or to standard output; gives their number."""
     if output is None:
-        return _write_text(rows, form, click.get_binary_stream("stdout"), reading)
+        return _write_text(rows, form, sys.stdout.buffer, reading)
     with replacing(output) as draft:
         if form == "parquet":
             return _write_parquet(rows, draft, reading)
@@ -64,11 +64,11 @@ class Reading:
     @contextmanager
     def of_lake(self) -> Iterator[None]:
         """Around anything that reads the lake."""
-        import polars as pl
+        from dataproducts.history.table import UNREADABLE
 
         try:
             yield
-        except (pl.exceptions.ComputeError, OSError):
+        except UNREADABLE:
             self.history.verify(self.versions)
             raise
 
@@ -108,9 +108,9 @@ def _cell(value: object) -> str:
     from dataproducts.quality.conform import to_json
 
     if value is None:
-        return ""
+        return tables.NOTHING
     text = to_json(value) if isinstance(value, dict | list) else value.hex() if isinstance(value, bytes) else str(value)
-    text = text.replace("\n", "⏎")
+    text = text.replace("\n", "⏎") or '""'
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

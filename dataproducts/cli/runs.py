@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataproducts.cli.group import DEBUG, is_own, shown
+from dataproducts.cli.group import DEBUG, is_own, shown, traceback_hint
+from dataproducts.errors import DeclarationError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,14 +40,17 @@ class Outcome:
 
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's persistent instance, the one its UI shows."""
+    """Dagster's persistent instance, the one its UI shows. What a product prints goes to the person here, not to a file there."""
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
     from dataproducts.cli.instance import dagster_home
 
-    dagster_home()
+    home = dagster_home()
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with dg.DagsterInstance.get() as instance:
+    # capturing output takes processes of its own, which answer Ctrl-C with tracebacks on the terminal
+    uncaptured = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=uncaptured)) as instance:
         yield instance
 
 
@@ -56,6 +60,7 @@ class Runs:
     def __init__(self, dataset: Dataset, instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:
         from dataproducts.definitions import build_defs
 
+        _refuse_unknown_parameters()
         self.dataset = dataset
         self.instance = instance
         job = build_defs().resolve_implicit_global_asset_job_def()
@@ -119,6 +124,21 @@ class Runs:
         return Outcome(key, "failed", error=error if error.startswith(name) else where + error)
 
 
+def _refuse_unknown_parameters() -> None:
+    """A misspelt parameter looks like a resource, and Dagster, which loads all or nothing, would say so in its own words."""
+    from dataproducts import settings
+    from dataproducts.cli.location import declared
+    from dataproducts.definitions import resources
+
+    there = resources().keys() | {"io_manager"}
+    for name, dataset in declared().items():
+        for unknown in sorted(dataset.required_resource_keys - there):
+            raise DeclarationError(
+                f"{name}: its function takes {unknown!r}, which is neither `partition`, `context`, a dataset of its product nor a "
+                f"resource of resources/{settings.environment()}.py; correct the name, or add the resource"
+            )
+
+
 def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
     import dagster as dg
 
@@ -156,6 +176,8 @@ def _told(error: SerializableErrorInfo | None) -> str:
     while error.cause is not None:
         error = error.cause
     name = (error.cls_name or "").rsplit(".", 1)[-1]
+    if name == "DagsterExecutionInterruptedError":  # Ctrl-C, which Dagster has made a failed run of
+        raise KeyboardInterrupt
     text = " ".join(error.message.split())
     text = re.sub(rf"^[\w.]*{re.escape(name)}: ", "", text)
     if issubclass(getattr(errors, name, Exception), errors.DataProductsError):
@@ -163,4 +185,4 @@ def _told(error: SerializableErrorInfo | None) -> str:
     frames = [re.match(r'\s*File "(.+?)", line (\d+)', line) for line in error.stack]
     own = [frame.groups() for frame in frames if frame and is_own(frame[1])]
     where = f" ({shown(own[-1][0])}, line {own[-1][1]})" if own else ""
-    return f"{name}: {text}{where}; set {DEBUG}=1 to see the whole traceback"
+    return f"{name}: {text}{where}{traceback_hint()}"

@@ -38,7 +38,7 @@ def versions(name: str, partition: str | None, as_json: bool, verify: bool) -> N
             headings.insert(0, Heading("partition"))
             rows = [[v.partition, *row] for v, row in zip(found, rows, strict=True)]
         if verify:
-            headings.append(Heading("verified"))
+            headings.append(Heading("verified", state=True))
             rows = [[*row, "damaged" if v in damage else "intact"] for v, row in zip(found, rows, strict=True)]
         tables.show(headings, rows)
     if damage:
@@ -58,7 +58,7 @@ def _verify(name: str, found: Sequence[Version]) -> dict[Version, str]:
 
     history = lake.open_history(name)
     damage: dict[Version, str] = {}
-    for version in found:
+    for version in tables.track(found, "verifying"):
         try:
             history.verify([version])
         except HistoryError as error:

@@ -52,9 +52,8 @@ def interval_contract(source: Contract, *, dataset: str, version: str, moment: p
 def stored_contract(contract: Contract) -> Contract:
     """What lies in the lake: rows opened and keys closed, each at its `valid_from`."""
     key = contract.key[:-1]
-    columns = tuple(
-        replace(c, nullable=c.name not in contract.key) for c in contract.columns if c.name != TO
-    ) + (Column(CLOSED, pl.Boolean(), False, "The key is gone from this snapshot on."),)
+    kept = (replace(c, nullable=c.name not in contract.key) for c in contract.columns if c.name != TO)
+    columns = (*kept, Column(CLOSED, pl.Boolean(), False, "The key is gone from this snapshot on."))
     return replace(contract, columns=columns, key=(*key, FROM))
 
 
@@ -148,7 +147,7 @@ def _drafts(
 def _digest(source: DatasetHistory, contract: Contract, version: Version) -> _Digest:
     names = sorted(c for c in contract.names if c not in contract.key)
     parts = []
-    for batch in source.scan([version], contract.names).collect_batches(chunk_size=131_072, maintain_order=True):
+    for batch in source.batches([version], contract.names, 131_072):
         rest = batch.select(names) if names else batch.select(pl.lit(0).alias("_"))
         hashes = [rest.hash_rows(seed=seed).alias(f"_h{i}") for i, seed in enumerate(_SEEDS)]
         parts.append(batch.select(contract.key).with_columns(hashes))

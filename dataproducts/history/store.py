@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from dataproducts.history.ledger import STAMPS, Version, newest
 from dataproducts.history.table import UNREADABLE, Conflict, HistoryTable, Overtaken
 
 _ATTEMPTS = 50
+_CELLS_AT_ONCE = 8_000_000  # rows x columns written in one piece
 
 
 @dataclass(frozen=True)
@@ -206,21 +207,30 @@ class DatasetHistory:
         except UNREADABLE as error:
             raise self._damage(versions, error) from error
 
+    def batches(self, versions: Sequence[Version], columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """`scan`, read in order in frames of about so many rows; a damaged or missing file is found and named."""
+        try:
+            yield from self.scan(versions, columns).collect_batches(chunk_size=rows, maintain_order=True)
+        except UNREADABLE as error:
+            raise self._damage(versions, error) from error
+
     def verify(self, versions: Iterable[Version]) -> None:
-        """Read whole versions and hold them against their content hashes; HistoryError names the first that differs."""
+        """Read whole versions and hold them against the ledger; HistoryError names the first that differs."""
         for version in versions:
-            table = self.table(version.major)
-            frame = self.collect([version], list(table.dtypes))
             if not version.files:
                 continue
+            table = self.table(version.major)
+            frame = self.collect([version], [*table.dtypes, *STAMPS])
             then = pl.read_parquet_schema(table.absolute(version.files[0]))  # columns added since are not its content
             own = {name: dtype for name, dtype in table.dtypes.items() if name in then}
             found = content_hash([frame.select(list(own))], own)
-            if found != version.content_hash:
+            stamps = frame.select(list(STAMPS)).unique().rows()
+            if found != version.content_hash or stamps != [(version.partition, version.number, version.known_at, version.contract)]:
                 files = ", ".join(table.absolute(f) for f in version.files)
+                hashes = f"content hash {found[:12]}, committed {version.content_hash[:12]}"
                 raise HistoryError(
                     f"{self.dataset}: partition {version.partition!r} version {version.number} in {files} no longer holds "
-                    f"what was committed (content hash {found[:12]}, committed {version.content_hash[:12]}); "
+                    f"what was committed ({hashes if found != version.content_hash else 'its rows say another version'}); "
                     "restore the file from a backup"
                 )
 
@@ -235,18 +245,14 @@ class DatasetHistory:
 
     def _make_ready(self, table: HistoryTable, contract: Contract) -> None:
         """Create or widen the table, close older majors, refuse a closed one and any change of type."""
-        closed = table.superseded_by if table.exists() else None
-        newer = [t for t in self.tables() if _major(t) > contract.version.major]
-        if closed or newer:
-            raise HistoryError(
-                f"{self.dataset}: contract {contract.version} is closed to writers since {closed or f'{_major(newer[0])}.0.0'} "
-                "was published; deploy the newer code"
-            )
+        self._refuse_closed(table, contract)
+        if not table.exists():
+            table.create(contract.dtypes, kind=contract.kind, key=contract.key)
+            # again, now that another major can see this table: of two that begin at once at least one sees the other
+            self._refuse_closed(table, contract)
         for older in self.tables():
             if _major(older) < contract.version.major and older.superseded_by is None:
                 older.supersede(str(contract.version))
-        if not table.exists():
-            table.create(contract.dtypes, kind=contract.kind, key=contract.key)
         stored = table.dtypes
         differing = [n for n, t in contract.dtypes.items() if n in stored and spelled(stored[n]) != spelled(t)]
         if differing:
@@ -258,6 +264,15 @@ class DatasetHistory:
         added = {n: t for n, t in contract.dtypes.items() if n not in stored}
         if added:
             table.add_columns(added)
+
+    def _refuse_closed(self, table: HistoryTable, contract: Contract) -> None:
+        closed = table.superseded_by if table.exists() else None
+        newer = [t for t in self.tables() if _major(t) > contract.version.major]
+        if closed or newer:
+            raise HistoryError(
+                f"{self.dataset}: contract {contract.version} is closed to writers since {closed or f'{_major(newer[0])}.0.0'} "
+                "was published; deploy the newer code"
+            )
 
     def _known(self, contract: Contract) -> list[Version]:
         return [v for table in self.tables() for v in table.ledger() if v.major <= contract.version.major]
@@ -300,11 +315,15 @@ def _numbered(
 
 def _stamped(drafts: Sequence[Draft], versions: Sequence[Version]) -> Iterable[pl.DataFrame]:
     """Rows with the history's columns, partitions one after another so that a reader can skip to one."""
-    small: list[pl.DataFrame] = []
-    size = 0
+    held: list[pl.DataFrame] = []
+    cells = 0
     for draft, version in sorted(zip(drafts, versions, strict=True), key=lambda pair: pair[1].partition):
         for chunk in draft.chunks():
-            small.append(
+            if cells + chunk.height * chunk.width > _CELLS_AT_ONCE and held:
+                yield pl.concat(held, rechunk=False)
+                held, cells = [], 0
+            cells += chunk.height * chunk.width
+            held.append(
                 chunk.with_columns(
                     _partition=pl.lit(version.partition, pl.String),
                     _version=pl.lit(version.number, pl.Int64),
@@ -312,9 +331,5 @@ def _stamped(drafts: Sequence[Draft], versions: Sequence[Version]) -> Iterable[p
                     _contract=pl.lit(version.contract, pl.String),
                 )
             )
-            size += chunk.height
-            if (size >= 4_000_000 and len(drafts) > 1) or (len(drafts) == 1 and size >= 262_144 and version.rows > size):
-                yield pl.concat(small, rechunk=False)
-                small, size = [], 0
-    if small:
-        yield pl.concat(small, rechunk=False)
+    if held:
+        yield pl.concat(held, rechunk=False)

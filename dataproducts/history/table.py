@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,15 @@ class Overtaken(Conflict):
     """What a draft was made from is no longer the newest; make it again."""
 
 
+@dataclass(frozen=True)
+class _Ledger:
+    """The versions in the ledger files of one state of the table."""
+
+    at: int
+    paths: frozenset[str] = frozenset()
+    versions: list[Version] = field(default_factory=list)
+
+
 class HistoryTable:
     """A Delta table at a local path or an object-store URL. Reading it needs no more than a Delta reader."""
 
@@ -59,7 +69,7 @@ class HistoryTable:
         self.dataset = dataset
         self.remote = "://" in url
         self._table: DeltaTable | None = None
-        self._ledger: tuple[int, list[Version]] | None = None
+        self._ledger: _Ledger | None = None
 
     def exists(self) -> bool:
         """Whether the table has been created."""
@@ -154,17 +164,21 @@ class HistoryTable:
             return []
         table = self._opened()
         at = table.version()
-        if self._ledger is None or self._ledger[0] != at:
+        if self._ledger is None or self._ledger.at != at:
             paths = self._paths(VERSIONS)
+            # ledger files never change, so a long ledger costs a commit no more than a short one
+            held = self._ledger if self._ledger is not None and self._ledger.paths <= set(paths) else _Ledger(at)
             try:
-                frame = self._read(paths, LEDGER).collect() if paths else pl.DataFrame(schema=LEDGER)
-                self._ledger = at, parse(self.dataset, frame)
+                added = [path for path in paths if path not in held.paths]
+                read = parse(self.dataset, self._read(added, LEDGER).collect()) if added else []
+                merged = sorted([*held.versions, *read], key=lambda v: (v.partition, v.number))
+                self._ledger = _Ledger(at, frozenset(paths), merged)
             except (*UNREADABLE, ValueError) as error:
                 found = self.damage(paths) or f"its ledger is damaged ({error})"
                 raise HistoryError(
                     f"{self.dataset}: the history at {self.url} cannot be read: {found}; restore it from a backup"
                 ) from error
-        return self._ledger[1]
+        return self._ledger.versions
 
     def damage(self, paths: Iterable[str]) -> str | None:
         """The first of these files that is missing or cannot be read, and which of the two; None if all can."""
@@ -178,7 +192,7 @@ class HistoryTable:
 
     def write_rows(self, chunks: Iterable[pl.DataFrame]) -> str:
         """Write rows as one Parquet file, invisible until `commit` names it. Returns its path within the table."""
-        return self._write("rows", chunks)
+        return self._write(ROWS, chunks)
 
     def commit(
         self, versions: Sequence[Version], files: Mapping[str, int], *, operation: str, fence: str | None = None
@@ -193,7 +207,7 @@ class HistoryTable:
         if fence is not None:
             transactions.append(Transaction(fence, table.version()))
         try:
-            ledger_file = self._write("versions", [entries(versions)])
+            ledger_file = self._write(VERSIONS, [entries(versions)])
         except HistoryError:
             self.discard(files)
             raise
@@ -326,8 +340,8 @@ class HistoryTable:
             glob=False,
         )
 
-    def _write(self, folder: str, chunks: Iterable[pl.DataFrame]) -> str:
-        path = f"{folder}/{uuid.uuid4().hex}.parquet"
+    def _write(self, entry: str, chunks: Iterable[pl.DataFrame]) -> str:
+        path = f"_entry={entry}/{uuid.uuid4().hex}.parquet"  # some readers take partition values from the path, not from the log
         with _told(self.dataset, self.url):
             if self.remote:
                 with tempfile.TemporaryDirectory() as scratch:

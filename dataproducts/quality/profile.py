@@ -39,7 +39,7 @@ def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[Column
         .row(0, named=True)
     )
     step = -(-height // EXACT_ROWS) or 1
-    rows = (frame.gather_every(step) if step > 1 else frame).select(open_).collect()
+    rows = frame.select(open_).gather_every(step).collect() if step > 1 else frame.select(open_).collect()
     distinct = rows.select(pl.col(n).drop_nulls().n_unique() for n in open_).row(0, named=True) if open_ else {}
     profiles = []
     for column in contract.columns:

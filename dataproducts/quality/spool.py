@@ -15,9 +15,9 @@ from dataproducts.contract import Contract
 from dataproducts.errors import HistoryError
 from dataproducts.history.content import canonical_order
 
-IN_MEMORY_CELLS = 32_000_000
+IN_MEMORY_CELLS = 10_000_000
 """More cells than this (rows x columns) go to disk, where there is a key to sort by."""
-RUN_CELLS, CHUNK_ROWS, GROUP_ROWS = 8_000_000, 65_536, 8_192
+RUN_CELLS, CHUNK_CELLS, GROUP_ROWS = 5_000_000, 4_000_000, 8_192
 
 
 class Spool:
@@ -86,7 +86,7 @@ class Spool:
         self._finish()
         lead = self.contract.key[0]
         leads = self._scan().select(lead).collect().to_series().sort()
-        bounds = leads.gather_every(CHUNK_ROWS)[1:].unique(maintain_order=True).to_list()
+        bounds = leads.gather_every(max(1, CHUNK_CELLS // len(self.contract.columns)))[1:].unique(maintain_order=True).to_list()
         # sorted runs make each range a few row groups of each run
         for low, high in zip([None, *bounds], [*bounds, None], strict=True):
             rows = self._scan()
