@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import dagster as dg
 
 from assets.enhetsregisteret.datasets import OSLO, daily, product
 from assets.enhetsregisteret.register import Kind, Register
+from dataproducts.dataset import PARTITIONS_PER_RUN
+from dataproducts.history.ledger import Version
 
 BULK: tuple[Kind, ...] = ("enheter", "underenheter", "roller")
 _NAMES = (*BULK, "oppdateringer", "organisasjonsformer")
@@ -34,7 +36,7 @@ def enhetsregisteret_daily(context: dg.ScheduleEvaluationContext) -> Sequence[dg
     today = f"{now:%Y-%m-%d}"
     for kind in BULK:
         requests += _bulk(kind, today, days, register, now, said)
-    requests += _events(days, today, now)
+    requests += _events(days, today, now, context.instance)
     for sentence in said:
         context.log.info(sentence)
     return requests or dg.SkipReason(" ".join(said) or f"everything up to {today} is in place")
@@ -53,19 +55,44 @@ def _bulk(kind: Kind, today: str, days: Sequence[str], register: Register, now: 
         said.append(f"{kind}: the register's file is still of {published.day}; asked again at {now + timedelta(minutes=15):%H:%M}.")
         return []
     others = ("organisasjonsformer",) if kind == BULK[0] else ()
-    return [_request((kind, *others), today, f"{published.etag}:{now:%H}")]
+    return [_request((kind, *others), [today], f"{published.etag}:{now:%H}")]
 
 
-def _events(days: Sequence[str], today: str, now: datetime) -> list[dg.RunRequest]:
-    """The feed gives any day; a day is asked for once it is over."""
+def _events(days: Sequence[str], today: str, now: datetime, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    """The feed gives any day; a day is asked for once it is over, also if it was before. Days in a row are one run."""
     held = product.datasets["oppdateringer"].history().current()
-    return [_request(("oppdateringer",), d, f"{now:%Y-%m-%dT%H}") for d in days if d < today and d not in held]
+    spans: list[list[str]] = []
+    before = None
+    for day in days:
+        if day < today and not (day in held and _is_whole(day, held[day], instance)):
+            if before is None or len(spans[-1]) >= PARTITIONS_PER_RUN:
+                spans.append([])
+            spans[-1].append(day)
+            before = day
+        else:
+            before = None
+    return [_request(("oppdateringer",), span, f"{now:%Y-%m-%dT%H}") for span in spans]
 
 
-def _request(names: tuple[str, ...], day: str, attempt: str) -> dg.RunRequest:
+def _is_whole(day: str, version: Version, instance: dg.DagsterInstance) -> bool:
+    """Whether a day's events were fetched after its end. A fetch that found nothing new made no version, but Dagster knows of it."""
+    end = datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), OSLO)
+    if version.known_at >= end:
+        return True
+    key = product.datasets["oppdateringer"].declaration.key
+    later = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day], after_timestamp=end.timestamp())
+    return bool(instance.fetch_materializations(later, limit=1).records)
+
+
+def _request(names: tuple[str, ...], days: Sequence[str], attempt: str) -> dg.RunRequest:
     keys: list[Any] = [product.datasets[name].declaration.key for name in names]
+    first, last = days[0], days[-1]
     # one attempt an hour: a failed run is tried again, a running one is not doubled
-    return dg.RunRequest(run_key=f"{names[0]}:{day}:{attempt}", partition_key=day, asset_selection=keys)
+    run_key = f"{names[0]}:{first if first == last else f'{first}..{last}'}:{attempt}"
+    if first == last:
+        return dg.RunRequest(run_key=run_key, partition_key=first, asset_selection=keys)
+    span = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return dg.RunRequest(run_key=run_key, tags=span, asset_selection=keys)
 
 
 product.add(enhetsregisteret_daily)

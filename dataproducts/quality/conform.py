@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from math import isinf
 from typing import Any
@@ -217,6 +217,7 @@ def _below_microseconds(values: pl.Series) -> pl.Series:
     return values.dt.nanosecond() % 1000 != 0
 
 
+_WIDE = Context(prec=100)  # Python's own rounds at 28 digits
 _NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _DATE = r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
 _FINER = r"\.[0-9]{6}[0-9]*[1-9]"  # finer than the microseconds the store keeps
@@ -297,8 +298,8 @@ def _records(records: Records, contract: Contract) -> Conformed:
     unknown: set[str] = set()
     if reader.rest is not None or not reader.known.open:
         leftovers: list[str | None] = []
-        for record in objects:
-            left = reader.known.leftover(record)
+        for index, record in enumerate(objects):
+            left = None if index in reasons else reader.known.leftover(record)
             leftovers.append(to_json(left) if left else None)
             if left:
                 unknown.update(_paths(left))
@@ -347,6 +348,8 @@ def exact(value: Any, want: Any, zone: str | None = None) -> Any:
     """
     if value is None:
         return None
+    if isinstance(value, _Stray):
+        raise ValueError(value)
     if isinstance(want, pl.List):
         if not isinstance(value, list):
             raise ValueError(value)
@@ -382,9 +385,9 @@ def exact(value: Any, want: Any, zone: str | None = None) -> Any:
         return int(number)
     if isinstance(want, pl.Decimal):
         number = Decimal(str(value))
-        if not number.is_finite() or number.quantize(Decimal(1).scaleb(-(want.scale or 0))) != number:
+        if not number.is_finite() or number.quantize(Decimal(1).scaleb(-(want.scale or 0)), context=_WIDE) != number:
             raise ValueError(value)
-        if abs(number) >= Decimal(10) ** ((want.precision or 38) - (want.scale or 0)):
+        if number.copy_abs() >= Decimal(10) ** ((want.precision or 38) - (want.scale or 0)):
             raise ValueError(value)
         return number
     if isinstance(want, pl.Float64):
@@ -509,6 +512,10 @@ class _Identity:
         return isinstance(other, _Identity) and other.contract is self.contract
 
 
+class _Stray:
+    """A value where a path leads through it: there is no field to take from it, so it fits no type."""
+
+
 def _getter(path: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
     if len(path) == 1:
         name = path[0]
@@ -521,7 +528,7 @@ def _getter(path: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
             if value is None:
                 return None
             if not isinstance(value, dict):
-                return value  # of another kind than declared: fails the cast and is refused there
+                return _Stray()
             value = value.get(name)
         return value
 

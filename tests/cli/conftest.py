@@ -182,6 +182,7 @@ def location(place: Location, monkeypatch: pytest.MonkeyPatch, home: Path) -> It
     """The code location as the working directory, with its own `assets` and `resources` imported."""
     monkeypatch.chdir(place.folder)
     monkeypatch.setenv("DATAPRODUCTS_HOME", str(place.folder / ".dataproducts"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file may change twice in a second
     monkeypatch.setattr(sys, "path", [str(place.folder), *sys.path])
     others = _taken_out()
     sys.modules.update(place.modules)
@@ -207,12 +208,12 @@ def _taken_out() -> dict[str, ModuleType]:
 
 
 @pytest.fixture
-def changed_code(place: Location) -> Iterator[Callable[[str, str, str], None]]:
+def changed_code(location: Location) -> Iterator[Callable[[str, str, str], None]]:
     """Change a file of the location as an author would, for one test: file, what to replace, by what."""
     before: dict[Path, str] = {}
 
     def change(name: str, old: str, new: str) -> None:
-        path = place.folder / name
+        path = location.folder / name
         text = path.read_text()
         assert old in text
         before.setdefault(path, text)
@@ -222,4 +223,4 @@ def changed_code(place: Location) -> Iterator[Callable[[str, str, str], None]]:
     yield change
     for path, text in before.items():
         path.write_text(text)
-    place.modules.clear()
+    _taken_out()

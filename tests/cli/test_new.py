@@ -114,7 +114,7 @@ def test_a_test_file_of_that_name_is_not_overwritten(empty: Location) -> None:
         ("2fast", "for instance fast"),
         ("_hidden", "for instance hidden"),
         ("class", "no word of Python's"),
-        ("smør", "for instance sm_r"),
+        ("smør", "for instance smoer"),
         ("../elsewhere", "for instance elsewhere"),
         ("a/b", "for instance a_b"),
         ("", "begins with a letter"),

@@ -1,0 +1,103 @@
+"""`dataproducts contract`: a promise is frozen, kept or refused, and handed out."""
+
+from __future__ import annotations
+
+import yaml
+
+from tests.cli.conftest import Location
+
+FROZEN = "assets/weather/contracts/readings.odcs.yaml"
+SCHEMA = "assets/weather/schemas.py"
+DATASETS = "assets/weather/datasets.py"
+
+
+def test_a_contract_is_shown_in_words(location: Location) -> None:
+    text = location.ok("contract", "show", "weather/items")
+    facts = dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  "))
+    assert facts["key"] == "name"
+    assert facts["version"] == "1.0.0"
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "Decimal(20, 2)" in lines["price"]
+    assert "at least 0" in lines["price"]
+    assert "may be" in lines["price"]
+    assert "never" in lines["name"]
+    people = location.ok("contract", "show", "weather/people")
+    assert "directly_identifying" in people
+
+
+def test_a_product_and_the_whole_location_can_be_named(location: Location) -> None:
+    everything = location.ok("contract", "show")
+    assert location.ok("contract", "show", "weather") == everything
+    assert everything.count("version        ") == 10
+    assert "there is no product 'wether' in this code location; did you mean 'weather/" in location.refusal("contract", "show", "wether")
+
+
+def test_a_promise_is_frozen_once_and_then_kept(location: Location) -> None:
+    assert "there is no frozen contract" in location.refusal("contract", "check", "weather/readings")
+    assert "frozen for the first time" in location.ok("contract", "freeze", "weather/readings")
+    path = location.folder / FROZEN
+    document = yaml.safe_load(path.read_text())
+    assert (document["kind"], document["name"], document["version"]) == ("DataContract", "weather/readings", "1.0.0")
+    assert "version 1.0.0 is as frozen" in location.ok("contract", "check", "weather/readings")
+
+    before = path.stat().st_mtime_ns
+    assert "as it was" in location.ok("contract", "freeze", "weather/readings")
+    assert path.stat().st_mtime_ns == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_breaking_change_is_refused_until_the_major_version_is_raised(location: Location, changed_code) -> None:
+    location.ok("contract", "freeze", "weather/readings")
+    frozen = (location.folder / FROZEN).read_text()
+    changed_code(SCHEMA, "    station: str", "    place: str")
+    changed_code(DATASETS, 'key="station"', 'key="place"')
+
+    checked = location.run("contract", "check", "weather/readings")
+    assert checked.exit_code == 1
+    assert "breaking" in checked.stdout
+    assert "column 'station' was removed" in checked.stdout
+    assert "compatible  column 'place' was added" in checked.stdout
+    sentence = checked.stderr.removeprefix("error: ").strip()
+    assert "2.0.0" in sentence
+    assert location.refusal("contract", "freeze", "weather/readings") == sentence
+    assert (location.folder / FROZEN).read_text() == frozen
+
+    changed_code(DATASETS, 'key="place"', 'key="place", version="2.0.0"')
+    assert "breaking" in location.ok("contract", "check", "weather/readings")
+    location.ok("contract", "freeze", "weather/readings")
+    assert yaml.safe_load((location.folder / FROZEN).read_text())["version"] == "2.0.0"
+    (location.folder / FROZEN).write_text(frozen)
+
+
+def test_a_refusal_of_one_contract_writes_none(location: Location, changed_code) -> None:
+    location.ok("contract", "freeze", "weather/readings")
+    others = location.folder / "assets/weather/contracts/items.odcs.yaml"
+    others.unlink(missing_ok=True)
+    changed_code(SCHEMA, "    temperature: float", "    warmth: float")
+    location.refusal("contract", "freeze")
+    assert not others.exists()
+
+
+def test_a_damaged_promise_is_named(location: Location) -> None:
+    location.ok("contract", "freeze", "weather/readings")
+    whole = (location.folder / FROZEN).read_text()
+    (location.folder / FROZEN).write_text(whole.replace("schema:", "schema: ]", 1))
+    assert location.refusal("contract", "check", "weather/readings").startswith(f"weather/readings: {FROZEN}: line ")
+    (location.folder / FROZEN).write_text(whole)
+
+
+def test_an_export_is_the_document_and_several_are_a_stream(location: Location) -> None:
+    one = yaml.safe_load(location.ok("contract", "export", "weather/items"))
+    assert one["name"] == "weather/items"
+    names = [document["name"] for document in yaml.safe_load_all(location.ok("contract", "export"))]
+    assert names == sorted(names)
+    assert len(names) == 10
+    result = location.run("contract", "export", "weather/items", "-o", "items.yaml")
+    assert result.stdout == ""
+    assert yaml.safe_load((location.folder / "items.yaml").read_text()) == one
+
+
+def test_a_format_that_is_not_there_yet_is_refused_with_those_that_are(location: Location) -> None:
+    assert location.refusal("contract", "export", "--format", "dcat", status=2) == (
+        "there is no format 'dcat' yet; there is odcs; see `dataproducts contract export --help`"
+    )
