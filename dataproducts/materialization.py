@@ -6,6 +6,7 @@ Knows nothing of Dagster, so that a job without it can do the same; `dataset` tr
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -147,6 +148,7 @@ class Materializer:
         self.log = log
         self.history = DatasetHistory(root, contract.dataset)
         self.quarantine = Quarantine(root, contract.dataset) if limits.refused_share is not None else None
+        self._stored: tuple[dict[str, Version], list[str]] | None = None  # what the batch at hand is compared with, and its keys in order
 
     def materialize(
         self,
@@ -293,6 +295,7 @@ class Materializer:
         drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_on_disk(p, report))]
         if not drafts:
             return
+        self._stored = None
         try:
             committed = self.history.commit([draft for _, draft in drafts], self.contract)
         except DataProductsError as error:  # what earlier batches stored is stored, and has to be said
@@ -431,8 +434,12 @@ class Materializer:
         """A remark when the row count is far from that of the last seven partitions before this one."""
         if self.limits.row_change is None:
             return None
-        current = self.history.current()
-        earlier = [current[p].rows for p in sorted(current) if p < partition][-7:] if self.limits.successive else []
+        if self._stored is None:
+            current = self.history.current()
+            self._stored = current, sorted(current)
+        current, keys = self._stored
+        at = bisect_left(keys, partition)
+        earlier = [current[p].rows for p in keys[max(0, at - 7) : at]] if self.limits.successive else []
         if not earlier and partition in current:
             earlier = [current[partition].rows]
         if not earlier or abs(rows - median(earlier)) <= self.limits.row_change * max(median(earlier), 1):

@@ -229,6 +229,8 @@ def _parse_text(values: pl.Series, column: Column) -> tuple[pl.Series, pl.Series
     if isinstance(want, pl.String):
         return values, pl.Series([False] * values.len(), dtype=pl.Boolean)
     given = values.set(values == "", None) if (values == "").any() else values
+    if want.is_nested():
+        given = given.set(given.str.strip_chars() == "null", None)
     if isinstance(want, pl.Date):
         done = given.set(~given.str.contains(f"{_DATE}$"), None).str.to_date("%Y-%m-%d", strict=False)
     elif isinstance(want, pl.Datetime):

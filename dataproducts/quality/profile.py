@@ -29,18 +29,21 @@ class ColumnProfile:
 def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[ColumnProfile]:
     """Profile the columns of a contract over `height` rows; rows on disk stay there."""
     open_ = [c.name for c in contract.columns if not c.is_personal and not c.dtype.is_nested()]
+    step = -(-height // EXACT_ROWS) or 1
+    distinct = [pl.col(n).drop_nulls().n_unique().alias(f"d\x00{n}") for n in open_]
     figures = (
         frame.select(
             *(pl.col(n).null_count().alias(f"n\x00{n}") for n in contract.names),
             *(pl.col(n).min().alias(f"a\x00{n}") for n in open_),
             *(pl.col(n).max().alias(f"z\x00{n}") for n in open_),
+            *(distinct if step == 1 else ()),
         )
-        .collect(engine="streaming" if height > EXACT_ROWS else "auto")
+        .collect(engine="streaming" if step > 1 else "auto")
         .row(0, named=True)
     )
-    step = -(-height // EXACT_ROWS) or 1
     rows = frame.select(open_).gather_every(step).collect() if step > 1 else frame.select(open_).collect()
-    distinct = rows.select(pl.col(n).drop_nulls().n_unique() for n in open_).row(0, named=True) if open_ else {}
+    if step > 1 and open_:
+        figures |= rows.select(distinct).row(0, named=True)
     profiles = []
     for column in contract.columns:
         name = column.name
@@ -48,13 +51,18 @@ def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[Column
             profiles.append(ColumnProfile(name, figures[f"n\x00{name}"], None))
             continue
         frequent: tuple[tuple[Any, int], ...] = ()
-        if 0 < distinct[name] <= max(20, rows.height // 2):
+        if 0 < figures[f"d\x00{name}"] <= max(20, rows.height // 2):
             values = rows.get_column(name).drop_nulls()
             counts = values.value_counts(name=f"#{name}").sort([f"#{name}", name], descending=[True, False])
             frequent = tuple(counts.head(TOP).iter_rows())
         profiles.append(
             ColumnProfile(
-                name, figures[f"n\x00{name}"], distinct[name], figures[f"a\x00{name}"], figures[f"z\x00{name}"], frequent
+                name,
+                figures[f"n\x00{name}"],
+                figures[f"d\x00{name}"],
+                figures[f"a\x00{name}"],
+                figures[f"z\x00{name}"],
+                frequent,
             )
         )
     return profiles

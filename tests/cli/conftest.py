@@ -157,9 +157,7 @@ class Location:
     def process(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run the command in a process of its own."""
         environment = {**os.environ, **more.pop("env", {})}
-        return subprocess.run(
-            [*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, env=environment, **more
-        )
+        return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, env=environment, **more)
 
     def rows(self, **of_dataset: Any) -> None:
         """Choose the rows that datasets give from now on."""

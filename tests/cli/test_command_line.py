@@ -84,7 +84,11 @@ def test_an_error_nobody_foresaw_is_one_line_with_the_way_to_the_traceback(locat
     ("old", "new", "sentence"),
     [
         ("product = dp", "def :\nproduct = dp", r"^SyntaxError: .*\(assets/weather/datasets.py, line 11\); set"),
-        ("import polars as pl", "import pollars as pl", r"^ModuleNotFoundError: No module named 'pollars' \(assets/weather/datasets.py, line 6\)"),
+        (
+            "import polars as pl",
+            "import pollars as pl",
+            r"^ModuleNotFoundError: No module named 'pollars' \(assets/weather/datasets.py, line 6\)",
+        ),
         ('key="station"', 'key="stasjon"', r"^weather/readings: key column 'stasjon' is not in the schema; its columns are"),
     ],
 )

@@ -49,20 +49,19 @@ def test_a_promise_is_frozen_once_and_then_kept(location: Location) -> None:
 def test_a_breaking_change_is_refused_until_the_major_version_is_raised(location: Location, changed_code) -> None:
     location.ok("contract", "freeze", "weather/readings")
     frozen = (location.folder / FROZEN).read_text()
-    changed_code(SCHEMA, "    station: str", "    place: str")
-    changed_code(DATASETS, 'key="station"', 'key="place"')
+    changed_code(SCHEMA, "    temperature: float", "    warmth: float")
 
     checked = location.run("contract", "check", "weather/readings")
     assert checked.exit_code == 1
     assert "breaking" in checked.stdout
-    assert "column 'station' was removed" in checked.stdout
-    assert "compatible  column 'place' was added" in checked.stdout
+    assert "column 'temperature' was removed" in checked.stdout
+    assert "compatible  column 'warmth' was added" in checked.stdout
     sentence = checked.stderr.removeprefix("error: ").strip()
     assert "2.0.0" in sentence
     assert location.refusal("contract", "freeze", "weather/readings") == sentence
     assert (location.folder / FROZEN).read_text() == frozen
 
-    changed_code(DATASETS, 'key="place"', 'key="place", version="2.0.0"')
+    changed_code(DATASETS, 'key="station"', 'key="station", version="2.0.0"')
     assert "breaking" in location.ok("contract", "check", "weather/readings")
     location.ok("contract", "freeze", "weather/readings")
     assert yaml.safe_load((location.folder / FROZEN).read_text())["version"] == "2.0.0"

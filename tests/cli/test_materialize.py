@@ -75,7 +75,9 @@ def test_partitions_that_fail_are_told_with_their_own_reasons_and_lose_no_neighb
 def test_the_reason_of_every_failed_partition_of_a_run_is_told(location: Location, changed_code) -> None:
     changed_code("assets/weather/more.py", "partitions_per_run=3", "partitions_per_run=100")
     changed_code("assets/weather/more.py", 'raise ValueError("no thermometer")', "pass")
-    changed_code("assets/weather/more.py", 'warm = 500.0 if partition in ("2026-11-05", "2026-11-06") else 5.0', "warm = 100.0 + int(partition[-2:])")
+    changed_code(
+        "assets/weather/more.py", 'warm = 500.0 if partition in ("2026-11-05", "2026-11-06") else 5.0', "warm = 100.0 + int(partition[-2:])"
+    )
     rows = table(location.run("materialize", "weather/moody", "--from", DAY(1), "--to", "2026-11-10").stdout)
     assert [row["outcome"] for row in rows] == ["failed"] * 10
     assert all("temperature_in_range: 1" in row["what is wrong"] for row in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -19,7 +19,7 @@ from dataproducts.errors import SourceError
 OSLO_MORNING = 5  # hours UTC in November, when it is six in Oslo
 BULK = ("enheter", "underenheter", "roller")
 SPAN = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-ENHETER, HISTORY = (dg.AssetKey(["enhetsregisteret", name]) for name in ("enheter", "enheter_historikk"))
+HISTORY, OPPDATERINGER = (dg.AssetKey(["enhetsregisteret", name]) for name in ("enheter_historikk", "oppdateringer"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,6 @@ class Clock:
                 asset_selection=[dg.AssetKey(["enhetsregisteret", name])],
                 partition_key=None if last else first,
                 tags=dict(zip(SPAN, (first, last), strict=True)) if last else {},
-                resources={"register": self.register},
             )
             assert result.success
 
@@ -136,23 +135,33 @@ def test_missed_days_of_events_are_caught_up_in_one_run_and_the_gaps_only(clock:
     assert sum(v.rows for v in held.values()) > 0
 
 
-def test_a_day_of_events_that_was_fetched_before_it_was_over_is_fetched_again(clock: Clock, sandbox: Sandbox) -> None:
-    """Until it has been fetched after its end, even if that found nothing new and so made no version."""
-    partition = day(2)
+class Noon(datetime):
+    """A clock that stopped at noon of the second."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return at(2, 12)
+
+
+def test_a_day_of_events_that_was_fetched_before_it_was_over_is_fetched_again(
+    clock: Clock, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has been fetched after its end, also if that finds nothing new and makes no version."""
     sandbox.travel(date(2026, 11, 2))
-    clock.run({"oppdateringer": f"{day(1)}..{partition}"})
-    events = [e for e in clock.instance.fetch_materializations(OPPDATERINGER, limit=9).records if e.partition_key == partition]
-    made = datetime.fromtimestamp(events[0].timestamp, UTC)
-    (version,) = product.datasets["oppdateringer"].history().versions(partition)
+    with monkeypatch.context() as patch:
+        patch.setattr("dataproducts.history.store.datetime", Noon)
+        clock.run({"oppdateringer": day(2)})
+    clock.instance.wipe_assets([OPPDATERINGER])  # what Dagster recorded is of today, which is after that day
+    requested = clock.tick(at(3))
+    assert isinstance(requested, dict)
+    assert requested["oppdateringer"] == f"{day(1)}..{day(2)}"
+    clock.run({"oppdateringer": requested["oppdateringer"]})
+    (version,) = product.datasets["oppdateringer"].history().versions(day(2))
+    assert version.known_at == at(2, 12)
+    again = clock.tick(at(3))
+    assert "oppdateringer" not in again
 
-    def is_whole(moved: timedelta) -> bool:
-        """Were the day's end that much later."""
-        later = (date(2026, 11, 2) + moved).isoformat()
-        return _is_whole(later, version, Renamed(clock.instance, later, partition))
 
-    today = (made.date() - date(2026, 11, 2)) + timedelta(days=1)
-    assert is_whole(timedelta(0))
-    assert not is_whole(today)
 def test_which_bulk_days_cannot_be_had_is_said_plainly(clock: Clock, sandbox: Sandbox) -> None:
     sandbox.travel(date(2026, 11, 3))
     clock.run({"enheter": day(3)})
