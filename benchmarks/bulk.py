@@ -54,7 +54,8 @@ def _ours(source: Path, rows: int) -> float:
         report = materializer.materialize(["-"], lambda _: pl.read_parquet(source))
         seconds = perf_counter() - start
         committed = report.outcomes["-"].committed
-        assert committed is not None and committed.version.rows == rows, report.outcomes["-"].error
+        assert committed is not None, report.outcomes["-"].error
+        assert committed.version.rows == rows
     return seconds
 
 

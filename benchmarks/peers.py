@@ -27,7 +27,6 @@ class Peers:
             return
         print(f"installing the peers into {home}", file=sys.stderr)
         _run([sys.executable, "-m", "venv", str(home)])
-        (home / ".gitignore").write_text("*\n", encoding="utf-8")
         _run([str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(REQUIREMENTS)])
         installed.write_text(wanted, encoding="utf-8")
 

@@ -49,11 +49,15 @@ def run(size: Size, rounds: int, peers: Peers | None) -> list[Comparison]:
     others = {name: taken[name] for name in ("dlt", "dbt") if name in taken}
     floor_is = "hand-written DuckDB SQL"
     return [
+        Comparison("scd2", f"{what}, day by day", taken["ours daily"], taken["floor daily"], floor_is, 1.5, rounds=rounds, peers=others),
         Comparison(
-            "scd2", f"{what}, day by day", taken["ours daily"], taken["floor daily"], floor_is, 1.5, rounds=rounds, peers=others
-        ),
-        Comparison(
-            "scd2 at once", f"{what}, in one run", taken["ours at once"], taken["floor at once"], f"{floor_is}, one query", 1.5, rounds=rounds
+            "scd2 at once",
+            f"{what}, in one run",
+            taken["ours at once"],
+            taken["floor at once"],
+            f"{floor_is}, one query",
+            1.5,
+            rounds=rounds,
         ),
     ]
 

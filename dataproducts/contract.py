@@ -11,9 +11,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -281,11 +281,29 @@ def _column(dataset: str, name: str, spec: Any, taken: set[str]) -> Column:
 
 def _rule(check: Any, column_name: str | None, taken: set[str]) -> Rule:
     severity: Severity = "warn" if check.raise_warning else "error"
-    check.raise_warning = False  # every failure is counted; the severity is ours to apply
+    check.raise_warning, check.n_failure_cases = False, None  # every failure is counted; the severity is ours to apply
+    if not check.element_wise and not check.is_builtin_check(getattr(check._check_fn, "__name__", "")):
+        check._check_fn = _answering_per_row(check._check_fn)
     statistics = {k: v for k, v in (check.statistics or {}).items() if v is not None}
     wanted = f"{column_name}_{check.name}" if column_name else str(check.name or "rule")
     text = check.description or check.error or wanted
     return Rule(_free(wanted, taken), str(check.name), column_name, statistics, str(text), severity)
+
+
+def _answering_per_row(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A check that gives one answer for all rows would be read as the answer of the first."""
+
+    @wraps(function)
+    def check(data: Any, *args: Any, **kwargs: Any) -> Any:
+        found = function(data, *args, **kwargs)
+        if not isinstance(found, pl.LazyFrame):
+            return found
+        answers, rows = found.collect(), data.lazyframe.select(pl.len()).collect().item()
+        if answers.height != rows:
+            raise ValueError(f"it gives {answers.height} answers for {rows} rows; a rule answers for each row")
+        return answers.lazy()
+
+    return check
 
 
 def _free(wanted: str, taken: set[str]) -> str:

@@ -170,8 +170,8 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
 
 def _refuse(name: str, root: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        ascii_name = name.lower().translate(str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"}))
-        near = re.sub(r"[^a-z0-9]+", "_", ascii_name).lstrip("_0123456789").rstrip("_")
+        spelled = name.lower().replace("æ", "ae").replace("ø", "oe").replace("å", "aa")
+        near = re.sub(r"[^a-z0-9]+", "_", spelled).lstrip("_0123456789").rstrip("_")
         hint = f", for instance {near}" if near and not keyword.iskeyword(near) else ""
         raise DeclarationError(
             f"{name!r} cannot be a product's name: it is lower-case a-z, digits and underscores, begins with a letter "

@@ -66,8 +66,11 @@ def freeze(name: str | None) -> None:
             what = "as it was"
         else:
             what = f"{tables.count(len(judged.changes), 'change')} since {judged.frozen_version}"
-        rows.append([dataset.contract.dataset, str(dataset.contract.version), what, shown(str(promise.frozen_path(dataset)))])
-    tables.show([Heading("dataset"), Heading("version"), Heading("outcome"), Heading("file", keep=False)], rows)
+        rows.append([dataset.contract.dataset, str(dataset.contract.version), what])
+    tables.show([Heading("dataset"), Heading("version"), Heading("outcome")], rows)
+    folders = sorted({shown(str(promise.frozen_path(dataset).parent)) for dataset in datasets})
+    if folders:
+        tables.note(f"in {', '.join(folders)}, to be committed")
 
 
 @contract.command()

@@ -38,7 +38,7 @@ class _Progress:
 def materialize(name: str, partition: str | None, first: str | None, last: str | None) -> None:
     """Make partitions of a dataset, and say what became of each.
 
-    Content that is the same as before makes no new version. A partition that fails does not lose its neighbours.
+    Content that is the same as before makes no new version. A partition that fails does not lose its neighbors.
     """
     if partition is not None and (first is not None or last is not None):
         raise click.UsageError("--partition is one partition and --from ... --to is a range; give one of the two")

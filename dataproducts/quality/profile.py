@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,43 +30,42 @@ class ColumnProfile:
 def profile(frame: pl.LazyFrame, height: int, contract: Contract) -> list[ColumnProfile]:
     """Profile the columns of a contract over `height` rows; rows on disk stay there."""
     open_ = [c.name for c in contract.columns if not c.is_personal and not c.dtype.is_nested()]
+    extents = _extents(frame, height, contract.names, open_)
     step = -(-height // EXACT_ROWS) or 1
-    distinct = [pl.col(n).drop_nulls().n_unique().alias(f"d\x00{n}") for n in open_]
-    figures = (
-        frame.select(
-            *(pl.col(n).null_count().alias(f"n\x00{n}") for n in contract.names),
-            *(pl.col(n).min().alias(f"a\x00{n}") for n in open_),
-            *(pl.col(n).max().alias(f"z\x00{n}") for n in open_),
-            *(distinct if step == 1 else ()),
-        )
-        .collect(engine="streaming" if step > 1 else "auto")
-        .row(0, named=True)
-    )
     rows = frame.select(open_).gather_every(step).collect() if step > 1 else frame.select(open_).collect()
-    if step > 1 and open_:
-        figures |= rows.select(distinct).row(0, named=True)
     profiles = []
     for column in contract.columns:
         name = column.name
+        nulls, smallest, largest = extents[name]
         if name not in open_:
-            profiles.append(ColumnProfile(name, figures[f"n\x00{name}"], None))
+            profiles.append(ColumnProfile(name, nulls, None))
             continue
+        values = rows.get_column(name).drop_nulls()
+        distinct = values.n_unique()
         frequent: tuple[tuple[Any, int], ...] = ()
-        if 0 < figures[f"d\x00{name}"] <= max(20, rows.height // 2):
-            values = rows.get_column(name).drop_nulls()
+        if 0 < distinct <= max(20, rows.height // 2):
             counts = values.value_counts(name=f"#{name}").sort([f"#{name}", name], descending=[True, False])
             frequent = tuple(counts.head(TOP).iter_rows())
-        profiles.append(
-            ColumnProfile(
-                name,
-                figures[f"n\x00{name}"],
-                figures[f"d\x00{name}"],
-                figures[f"a\x00{name}"],
-                figures[f"z\x00{name}"],
-                frequent,
-            )
-        )
+        profiles.append(ColumnProfile(name, nulls, distinct, smallest, largest, frequent))
     return profiles
+
+
+def _extents(frame: pl.LazyFrame, height: int, names: Sequence[str], open_: Sequence[str]) -> dict[str, tuple[int, Any, Any]]:
+    """How many values are missing and, of the open columns, the smallest and the largest."""
+    if height <= EXACT_ROWS:
+        # of few rows a query over all columns costs more than the answer: a backfill asks for hundreds of partitions
+        columns = {column.name: column for column in frame.select(names).collect()}
+        return {n: (c.null_count(), c.min() if n in open_ else None, c.max() if n in open_ else None) for n, c in columns.items()}
+    found = (
+        frame.select(
+            *(pl.col(n).null_count().alias(f"n\x00{n}") for n in names),
+            *(pl.col(n).min().alias(f"a\x00{n}") for n in open_),
+            *(pl.col(n).max().alias(f"z\x00{n}") for n in open_),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    return {n: (found[f"n\x00{n}"], found.get(f"a\x00{n}"), found.get(f"z\x00{n}")) for n in names}
 
 
 def profile_markdown(profiles: list[ColumnProfile], rows: int) -> str:

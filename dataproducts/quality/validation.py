@@ -49,12 +49,13 @@ class Validated:
 def validate(frame: pl.DataFrame, contract: Contract) -> Validated:
     """Hold a frame with the contract's columns and types against all its rules but those of uniqueness."""
     import pandera.polars as pa
+    from pandera.config import config_context
 
     findings = {rule.name: Finding(rule) for rule in contract.all_rules}
     validated = Validated(findings)
     assert contract.schema is not None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), config_context(validation_enabled=True, validation_depth="SCHEMA_AND_DATA"):
             warnings.simplefilter("ignore")
             contract.schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -147,7 +148,8 @@ def _read_failures(cases: pl.DataFrame, contract: Contract, validated: Validated
             for index in group.get_column("index"):
                 if index is None:
                     raise ContractBreach(
-                        f"{contract.dataset}: rule {rule.name} could not be applied: {group.get_column('failure_case')[0]}"
+                        f"{contract.dataset}: rule {rule.name} could not be applied: "
+                        f"{str(group.get_column('failure_case')[0]).splitlines()[0]}"
                     )
                 names = validated.broken.setdefault(index, [])
                 if rule.name not in names:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,13 +30,12 @@ def test_help_starts_at_once_and_loads_nothing_heavy() -> None:
         "heavy = {'dagster', 'polars', 'pandas', 'pandera', 'deltalake', 'pyarrow', 'pydantic', 'rich', 'httpx'} & sys.modules.keys()\n"
         "assert not heavy, heavy"
     )
-    taken = []
-    for _ in range(3):  # the best of three: other work on the machine is not ours
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-        taken.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-    assert min(taken) < 0.5
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    # its own time, for other work on the machine is not ours
+    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.5
 
 
 def test_help_names_every_topic_on_a_line_that_is_not_cut_short(location: Location) -> None:

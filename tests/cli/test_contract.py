@@ -34,7 +34,9 @@ def test_a_product_and_the_whole_location_can_be_named(location: Location) -> No
 
 def test_a_promise_is_frozen_once_and_then_kept(location: Location) -> None:
     assert "there is no frozen contract" in location.refusal("contract", "check", "weather/readings")
-    assert "frozen for the first time" in location.ok("contract", "freeze", "weather/readings")
+    frozen = location.run("contract", "freeze", "weather/readings")
+    assert "frozen for the first time" in frozen.stdout
+    assert frozen.stderr == "in assets/weather/contracts, to be committed\n"
     path = location.folder / FROZEN
     document = yaml.safe_load(path.read_text())
     assert (document["kind"], document["name"], document["version"]) == ("DataContract", "weather/readings", "1.0.0")

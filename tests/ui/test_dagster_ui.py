@@ -108,7 +108,7 @@ def test_schedule_and_automation_are_on(page: object) -> None:
     page.goto("/automation")
     for name in ("enhetsregisteret_daily", "enhetsregisteret_automation"):
         page.get_by_text(name, exact=True).first.wait_for()
-    page.wait_for_function("document.querySelectorAll('input[type=checkbox]:checked').length >= 2")
+    page.locator("input[type=checkbox]:checked").nth(1).wait_for(state="attached")
 
 
 def test_a_materialization_from_the_ui_succeeds(page: object, url: str) -> None:

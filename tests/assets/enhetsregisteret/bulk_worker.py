@@ -1,0 +1,77 @@
+"""A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS` in a test's home."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date
+from email.utils import format_datetime
+from itertools import cycle, islice
+from pathlib import Path
+
+import dagster as dg
+import httpx
+
+from assets.enhetsregisteret.datasets import product
+from assets.enhetsregisteret.register import Register
+from assets.enhetsregisteret.sandbox import World, built_at
+from assets.enhetsregisteret.sandbox.units import numbers
+
+DAY = date(2026, 11, 20)
+
+
+class FileStream(httpx.SyncByteStream):
+    """A file as the body of an answer, without holding it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while chunk := file.read(1 << 18):
+                yield chunk
+
+
+def write_bulk(path: Path, units: int) -> None:
+    """A bulk file of synthetic units, each with a number of its own, in no order as real ones have none."""
+    templates = [json.dumps(body, ensure_ascii=False) for body in World(units=500).bulk("enheter")]
+    given = [json.loads(text)["organisasjonsnummer"] for text in templates]
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        for place, (number, (text, old)) in enumerate(zip(islice(numbers(), units), cycle(zip(templates, given, strict=True)), strict=False)):
+            file.write(("[" if place == 0 else ",") + text.replace(old, number))
+        file.write("]")
+
+
+def peak() -> float:
+    """Most memory this process has held, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(units: int) -> None:
+    """Materialize and report."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bulk.json.gz"
+        write_bulk(path, units)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            headers = {"Last-Modified": format_datetime(built_at(DAY), usegmt=True), "ETag": '"one"'}
+            return httpx.Response(200, headers=headers, stream=FileStream(path))
+
+        before, began = peak(), time.monotonic()
+        with Register("https://register.invalid/enhetsregisteret/api", transport=httpx.MockTransport(answer)) as register:
+            result = dg.materialize(
+                [product.datasets["enheter"]], partition_key=DAY.isoformat(), resources={"register": register}, raise_on_error=False
+            )
+        took = time.monotonic() - began
+    (version,) = product.datasets["enheter"].history().versions()
+    said = {"success": result.success, "rows": version.rows, "before": before, "peak": peak(), "seconds": took}
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
