@@ -125,9 +125,7 @@ class SemVer:
         """Read "1.2.3"; anything else is a DeclarationError."""
         match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", str(text))
         if not match:
-            raise DeclarationError(
-                f"contract version {text!r} is not of the form MAJOR.MINOR.PATCH; write for instance '1.0.0'"
-            )
+            raise DeclarationError(f"contract version {text!r} is not of the form MAJOR.MINOR.PATCH; write for instance '1.0.0'")
         return cls(*(int(part) for part in match.groups()))
 
     def __str__(self) -> str:
@@ -148,9 +146,7 @@ class Contract:
     schema: pa.DataFrameSchema | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(
-        cls, model: Any, *, dataset: str, key: str | Sequence[str] = (), version: str = "1.0.0", kind: Kind = "table"
-    ) -> Contract:
+    def of(cls, model: Any, *, dataset: str, key: str | Sequence[str] = (), version: str = "1.0.0", kind: Kind = "table") -> Contract:
         """Take the contract of `dataset` ("product/dataset") from a pandera polars model or schema.
 
         Raises DeclarationError for a type the store cannot keep exactly, an unknown key column, a nullable key or a reserved name.
@@ -183,9 +179,7 @@ class Contract:
             raise DeclarationError(f"{self.dataset}: the schema has no columns; declare at least one")
         for name in self.key:
             if name not in self.by_name:
-                raise DeclarationError(
-                    f"{self.dataset}: key column {name!r} is not in the schema; its columns are {', '.join(self.names)}"
-                )
+                raise DeclarationError(f"{self.dataset}: key column {name!r} is not in the schema; its columns are {', '.join(self.names)}")
             if self.by_name[name].nullable:
                 raise DeclarationError(f"{self.dataset}: key column {name!r} is nullable; a key has no missing parts")
         sources = [c.source for c in self.columns if c.source]
@@ -254,9 +248,7 @@ def _own_copy(schema: Any) -> Any:
 
 def _column(dataset: str, name: str, spec: Any, taken: set[str]) -> Column:
     if name.startswith(RESERVED):
-        raise DeclarationError(
-            f"{dataset}: column {name!r} begins with an underscore, which is kept for the history; rename it"
-        )
+        raise DeclarationError(f"{dataset}: column {name!r} begins with an underscore, which is kept for the history; rename it")
     if name == "check_output" or (name.startswith("^") and name.endswith("$")):
         raise DeclarationError(f"{dataset}: column {name!r} has a name that polars or pandera read as something else; rename it")
     facts = (spec.metadata or {}).get(META, {})
@@ -332,9 +324,7 @@ def _exact(dataset: str, name: str, dtype: Any) -> pl.DataType:
         return instance
     if isinstance(instance, pl.Datetime):
         if instance.time_unit != "us" or instance.time_zone != "UTC":
-            raise DeclarationError(
-                f"{where} is {instance}; times are stored in UTC: write Annotated[pl.Datetime, 'us', 'UTC']"
-            )
+            raise DeclarationError(f"{where} is {instance}; times are stored in UTC: write Annotated[pl.Datetime, 'us', 'UTC']")
         return instance
     if isinstance(instance, pl.List):
         return pl.List(_exact(dataset, f"{name}[]", instance.inner))

@@ -202,9 +202,7 @@ def _brief(rule: Rule) -> str:
 def column_lineage(d: Declaration) -> dg.TableColumnLineage | None:
     """Which source field each column is, as declared."""
     if d.source is not None and d.contract.takes_source:
-        deps = {
-            c.name: [dg.TableColumnDep(source_key(d), c.source or c.name)] for c in d.contract.columns if c.source != REST
-        }
+        deps = {c.name: [dg.TableColumnDep(source_key(d), c.source or c.name)] for c in d.contract.columns if c.source != REST}
         return dg.TableColumnLineage(deps)
     if d.contract.kind == "history":
         (upstream,) = d.inputs.values()
@@ -244,7 +242,9 @@ class Run:
         self.function = function
         known = {"context", "partition", *declaration.inputs}
         given = inspect.signature(function).parameters.values()
-        self.parameters = [p.name for p in given if p.name in known or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))]
+        self.parameters = [
+            p.name for p in given if p.name in known or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+        ]
         self.resources = {p for p in self.parameters if p not in known}
         annotations = _annotations(function)
         self.kinds: dict[str, FrameKind] = {
@@ -300,15 +300,17 @@ class HistoryRun:
                 text = f"{d.contract.dataset}: {upstream.dataset} has no partition {key!r}; materialize that first"
                 report.outcomes[key] = Outcome(key, error=text, cause=PartitionUnavailable(text))
         present = [k for k in asked if k in there]
-        done = incorporate(
-            history, d.contract, upstream.history(), upstream.contract, present, self.moment, {"run": context.run.run_id}
-        ) if present else []
+        done = (
+            incorporate(history, d.contract, upstream.history(), upstream.contract, present, self.moment, {"run": context.run.run_id})
+            if present
+            else []
+        )
         for committed in done:
             v = committed.version
             report.outcomes[v.partition] = Outcome(v.partition, committed, received=v.rows)
         for partition in [p for p in report.outcomes if p not in asked]:
             outcome = report.outcomes.pop(partition)
-            context.log_event(_materialization(d, outcome))
+            context.log_event(materialization(d, outcome))
             context.log.info(f"{d.contract.dataset}: {partition} follows a changed neighbour and was mended")
         yield from events(context, d, report)
 
@@ -321,7 +323,7 @@ def events(context: dg.AssetExecutionContext, d: Declaration, report: Report) ->
     stored = [o for o in report.outcomes.values() if o.committed is not None]
     if failed:
         for outcome in stored:
-            context.log_event(_materialization(d, outcome))
+            context.log_event(materialization(d, outcome))
         raise _failure(d, failed, len(stored), len(report.outcomes)) from failed[0].cause
     if not partitioned:
         (outcome,) = stored
@@ -364,7 +366,11 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
     remarks = [*(f"{p}: too few rows" for p in report.empty), *report.row_counts]
     rows = sum(o.received for o in report.outcomes.values())
     yield result(
-        ROW_COUNT, not remarks, error if report.empty else warn, rows=rows, **({"remarks": "\n\n".join(remarks)} if remarks else {})
+        ROW_COUNT,
+        not remarks,
+        error if report.empty else warn,
+        rows=rows,
+        **({"remarks": "\n\n".join(remarks)} if remarks else {}),
     )
     if any(c.source == REST for c in d.contract.columns):
         fields = sorted({f for found in report.unknown_fields.values() for f in found})
@@ -397,8 +403,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
     if outcome.refused:
         where = f" --partition {version.partition}" if version.partition != UNPARTITIONED else ""
         metadata["refused"] = dg.MarkdownMetadataValue(
-            f"{outcome.refused:,} of {outcome.received:,} rows are in quarantine: "
-            f"`dataproducts quarantine {version.dataset}{where}`"
+            f"{outcome.refused:,} of {outcome.received:,} rows are in quarantine: `dataproducts quarantine {version.dataset}{where}`"
         )
     if inputs := outcome.metadata.get("inputs") or version.note.get("inputs"):  # what this run read, also when nothing changed
         metadata[f"{PREFIX}inputs"] = dg.JsonMetadataValue(inputs)
@@ -422,7 +427,8 @@ def _shown(value: Any) -> Any:
     return "" if value is None else dg.JsonMetadataValue(json.loads(json.dumps(value, default=str)))
 
 
-def _materialization(d: Declaration, outcome: Outcome) -> dg.AssetMaterialization:
+def materialization(d: Declaration, outcome: Outcome) -> dg.AssetMaterialization:
+    """The event of one stored partition, for partitions that the run's own output does not cover."""
     from dagster._core.definitions.data_version import DATA_VERSION_TAG
     from dagster._core.storage.tags import PARTITION_NAME_TAG
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-import os
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from dataproducts import settings
+from dataproducts.errors import DeclarationError
 from dataproducts.product import DataProduct
 
 _NOT_DEFINITIONS = {"sandbox", "examples", "schemas"}
@@ -43,13 +44,25 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
     with _nothing_to_collect():
         at_hand = {**resources(), **(overrides or {})}
-        return dg.Definitions.merge(*(p.definitions() for p in products().values()), dg.Definitions(resources=at_hand))
+        located = products().values()
+        _refuse_unknown_parameters(located, {*at_hand, "io_manager"})
+        return dg.Definitions.merge(*(p.definitions() for p in located), dg.Definitions(resources=at_hand))
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads."""
     return build_defs()
+
+
+def _refuse_unknown_parameters(located: Iterable[DataProduct], known: set[str]) -> None:
+    """A misspelt parameter looks like a resource; Dagster would refuse the whole location in its own words."""
+    for dataset in (d for product in located for d in product.datasets.values()):
+        for unknown in sorted(dataset.required_resource_keys - known):
+            raise DeclarationError(
+                f"{dataset.contract.dataset}: its function takes {unknown!r}, which is neither `partition`, `context`, a dataset of its "
+                f"product nor a resource of resources/{settings.environment()}.py; correct the name, or add the resource"
+            )
 
 
 @contextmanager
@@ -67,5 +80,5 @@ def _nothing_to_collect() -> Iterator[None]:
 
 def _see_working_directory() -> None:
     """A repository's own `assets` and `resources` lie where the command is run."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))

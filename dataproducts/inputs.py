@@ -81,7 +81,11 @@ def frame_kind(annotation: Any, where: str) -> FrameKind:
     """
     if annotation is None or annotation in (Any, "Any"):
         return "lazy"
-    text = annotation if isinstance(annotation, str) else f"{getattr(annotation, '__module__', '')}.{getattr(annotation, '__name__', annotation)}"
+    text = (
+        annotation
+        if isinstance(annotation, str)
+        else f"{getattr(annotation, '__module__', '')}.{getattr(annotation, '__name__', annotation)}"
+    )
     first, last = text.split(".")[0], text.split(".")[-1]
     if last == "LazyFrame":
         return "lazy"

@@ -47,8 +47,8 @@ BATCH_ROWS, BATCH_PARTITIONS = 1_000_000, 200
 class Log(Protocol):
     """Where progress goes."""
 
-    def info(self, message: str) -> None: ...  # noqa: D102
-    def warning(self, message: str) -> None: ...  # noqa: D102
+    def info(self, message: str) -> None: ...
+    def warning(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,7 @@ class DataProduct:
             own = name or function.__name__
             contract = Contract.of(schema, dataset=f"{self.name}/{own}", key=key, version=version, kind=kind)
             upstream = inputs if isinstance(inputs, Mapping) else {d.declaration.name: d for d in inputs}
-            found = {
-                p: self.datasets[p]
-                for p in inspect.signature(function).parameters
-                if p in self.datasets and p not in upstream
-            }
+            found = {p: self.datasets[p] for p in inspect.signature(function).parameters if p in self.datasets and p not in upstream}
             declaration = Declaration(
                 facts=self.facts,
                 contract=contract,
@@ -234,8 +230,7 @@ class DataProduct:
         unclassed = [c.name for c in d.contract.columns if c.personal is None]
         if personal.is_sensitive and unclassed:
             raise DeclarationError(
-                f"{d.contract.dataset} holds personal data ({personal}), so every column needs personal=...; "
-                f"{unclassed[0]!r} has none"
+                f"{d.contract.dataset} holds personal data ({personal}), so every column needs personal=...; {unclassed[0]!r} has none"
             )
         classed = [c.name for c in d.contract.columns if c.is_personal]
         if not personal.is_sensitive and classed:
@@ -271,7 +266,11 @@ def _schedules(d: Declaration) -> list[Any]:
     job = dg.define_asset_job(f"{label}_job", selection=[d.key], partitions_def=d.partitions)
     status = dg.DefaultScheduleStatus.RUNNING
     if d.partitions is None:
-        return [dg.ScheduleDefinition(f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)]
+        return [
+            dg.ScheduleDefinition(
+                f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status
+            )
+        ]
     partitions = cast("dg.PartitionsDefinition[str]", d.partitions)
 
     @dg.schedule(name=f"{label}_schedule", cron_schedule=d.schedule, job=job, execution_timezone=d.time_zone, default_status=status)

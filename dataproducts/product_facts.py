@@ -220,9 +220,7 @@ class License(_Facts):
         return {"name": LICENSES[value], "uri": f"{EU_AUTHORITY}licence/{value}"}
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler) -> JsonSchemaValue:
         code = {"type": "string", "title": "EU licence code", "enum": list(LICENSES)}
         return {"anyOf": [handler.resolve_ref_schema(handler(schema)), code]}
 

@@ -132,7 +132,12 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
     """
     _refuse(name, root)
     first = today - timedelta(days=_DAYS)
-    said = {"name": name, "title": name.replace("_", " ").capitalize(), "first": first.isoformat(), "first_temperature": first.day / 2}
+    said = {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "first": first.isoformat(),
+        "first_temperature": first.day / 2,
+    }
     folder = root / "assets" / name
     own_kit = SCHEMA_FILE.is_relative_to(root)
     schema = os.path.relpath(SCHEMA_FILE, folder) if own_kit else "../product.schema.json"

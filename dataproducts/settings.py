@@ -15,9 +15,7 @@ def environment() -> str:
     """The environment's name, DATAPRODUCTS_ENV: "local" (default) or "gcp"."""
     name = os.environ.get("DATAPRODUCTS_ENV", "local")
     if name not in _ENVIRONMENTS:
-        raise ConfigurationError(
-            f"DATAPRODUCTS_ENV is {name!r}, and there is no such environment; set it to {' or '.join(_ENVIRONMENTS)}"
-        )
+        raise ConfigurationError(f"DATAPRODUCTS_ENV is {name!r}, and there is no such environment; set it to {' or '.join(_ENVIRONMENTS)}")
     return name
 
 

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 import dataproducts.definitions as location
-from dataproducts.errors import ConfigurationError, DataProductsError
+from dataproducts.errors import ConfigurationError, DataProductsError, DeclarationError
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).parent / "data" / "definitions.json"
@@ -273,8 +273,8 @@ def test_a_resource_nobody_has_is_named_when_the_location_loads(
     folder = add_product(repository, facts_file, "p")
     with (folder / "datasets.py").open("a") as file:
         file.write('product.dataset(schema=Row, key="id", name="more")(lambda warehouse: [])\n')
-    with pytest.raises(dg.DagsterInvalidDefinitionError, match="resource with key 'warehouse' required by op 'p__more' was not provided"):
-        load().get_repository_def()
+    with pytest.raises(DeclarationError, match="p/more: its function takes 'warehouse', which is neither"):
+        load()
 
 
 def test_sandboxes_examples_and_schemas_are_not_taken_for_definitions(

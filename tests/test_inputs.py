@@ -11,7 +11,6 @@ import pandera.polars as pandera
 import polars as pl
 import pyarrow as pa
 import pytest
-from pandas import DataFrame
 
 import dataproducts as dp
 from dataproducts.errors import DeclarationError

@@ -113,10 +113,7 @@ def oppdateringer(partition: str, register: Register) -> dp.Result:
     until = datetime.combine(start.date() + timedelta(days=1), time(), OSLO)
     kinds: list[tuple[UnitKind, Any]] = [("enheter", "enhet"), ("underenheter", "underenhet")]
     records = [
-        event_record(event, label)
-        for kind, label in kinds
-        for page in register.updates(kind, since=start, until=until)
-        for event in page
+        event_record(event, label) for kind, label in kinds for page in register.updates(kind, since=start, until=until) for event in page
     ]
     removed = [r["organisasjonsnummer"] for r in records if r.get("endringstype") == "Fjernet"]
     # "Fjernet" is removed for legal reasons: whoever erases reads the list from the version's note

@@ -125,9 +125,7 @@ class Register:
 
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(
-                f"{VARIABLE} must be a URL such as https://data.brreg.no/enhetsregisteret/api, not {base_url!r}."
-            )
+            raise ConfigurationError(f"{VARIABLE} must be a URL such as https://data.brreg.no/enhetsregisteret/api, not {base_url!r}.")
         if attempts < 1:
             raise ConfigurationError(f"Register needs at least one attempt, not {attempts}.")
         self.base_url = base_url.rstrip("/")
@@ -145,9 +143,7 @@ class Register:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -161,9 +157,7 @@ class Register:
         path = _BULK_PATHS[kind]
 
         def ask() -> Publication:
-            response = self._client.head(
-                self.base_url + path, headers={"Accept": _BULK_TYPES[kind], "Accept-Encoding": "identity"}
-            )
+            response = self._client.head(self.base_url + path, headers={"Accept": _BULK_TYPES[kind], "Accept-Encoding": "identity"})
             self._judge(response)
             return _publication(kind, response)
 
@@ -196,8 +190,7 @@ class Register:
             return self._retry(f"GET {self.base_url}{path}", fetch)
         except OSError as error:
             raise HistoryError(
-                f"The bulk file of {kind} cannot be written to {folder} ({error.strerror or error});"
-                " make room or choose another folder."
+                f"The bulk file of {kind} cannot be written to {folder} ({error.strerror or error}); make room or choose another folder."
             ) from error
 
     @staticmethod
@@ -221,9 +214,7 @@ class Register:
                         batch = []
         except (EOFError, OSError, zlib.error, ijson.JSONError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise SourceError(
-                f"The bulk file {path} is truncated or garbled ({reason}); delete it and download it again."
-            ) from error
+            raise SourceError(f"The bulk file {path} is truncated or garbled ({reason}); delete it and download it again.") from error
         if batch:
             yield batch
 
@@ -412,12 +403,10 @@ class Register:
         tries = f"{self._attempts} attempt{'s' if self._attempts > 1 else ''}"
         if isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout)):
             raise SourceError(
-                f"Enhetsregisteret cannot be reached at {self.base_url} ({reason}; {tries});"
-                f" check the network and {VARIABLE}."
+                f"Enhetsregisteret cannot be reached at {self.base_url} ({reason}; {tries}); check the network and {VARIABLE}."
             ) from failure
         raise SourceError(
-            f"Enhetsregisteret gave no usable answer to {what} in {tries} (last: {reason});"
-            f" try again later, or check {VARIABLE}."
+            f"Enhetsregisteret gave no usable answer to {what} in {tries} (last: {reason}); try again later, or check {VARIABLE}."
         ) from failure
 
 

@@ -99,7 +99,12 @@ def _show(dataset: Dataset, outcomes: Sequence[Outcome]) -> None:
         shown = [o for o in outcomes if id(o) in keep]
         left_out = len(outcomes) - len(shown)
     cut, wrong = dataset.declaration.partitions is not None, any(o.error for o in shown)
-    headings = [Heading("version", "right"), Heading("rows", "right"), Heading("refused", "right"), Heading("outcome", state=True)]
+    headings = [
+        Heading("version", "right"),
+        Heading("rows", "right"),
+        Heading("refused", "right"),
+        Heading("outcome", state=True),
+    ]
     if cut:
         headings.insert(0, Heading("partition"))
     if wrong:
@@ -140,7 +145,15 @@ def _progress(dataset: Dataset, total: int) -> Iterator[_Progress]:
         with redirect_stdout(sys.stderr):
             yield _Progress(_say, line)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     counted: list[ProgressColumn] = [BarColumn(), MofNCompleteColumn()] if total > 1 else []
     columns = [SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn()]

@@ -95,7 +95,7 @@ def _announce(dataset: Dataset, done: list[Replay]) -> None:
     if not made:
         return
     from dataproducts.cli.runs import dagster_instance
-    from dataproducts.dataset import _materialization
+    from dataproducts.dataset import materialization
     from dataproducts.history.store import Committed
     from dataproducts.materialization import Outcome
 
@@ -105,7 +105,7 @@ def _announce(dataset: Dataset, done: list[Replay]) -> None:
             version = current[replayed.partition]
             metadata = {"replayed": f"{tables.count(replayed.passed, 'row')} from quarantine"}
             outcome = Outcome(replayed.partition, Committed(version, True), received=version.rows, metadata=metadata)
-            instance.report_runless_asset_event(_materialization(dataset.declaration, outcome))
+            instance.report_runless_asset_event(materialization(dataset.declaration, outcome))
 
 
 def _known(name: str, partition: str | None) -> Dataset | None:

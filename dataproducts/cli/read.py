@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     form = click.option(
-        "--format", "form", type=click.Choice(["csv", "json", "parquet"]), help="By default a table on a terminal and CSV elsewhere."
+        "--format",
+        "form",
+        type=click.Choice(["csv", "json", "parquet"]),
+        help="By default a table on a terminal and CSV elsewhere.",
     )
     output = click.option(
         "-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a file, whole or not at all."

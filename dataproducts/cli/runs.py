@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataproducts.cli.group import DEBUG, is_own, shown, traceback_hint
-from dataproducts.errors import DeclarationError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -60,7 +59,6 @@ class Runs:
     def __init__(self, dataset: Dataset, instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:
         from dataproducts.definitions import build_defs
 
-        _refuse_unknown_parameters()
         self.dataset = dataset
         self.instance = instance
         job = build_defs().resolve_implicit_global_asset_job_def()
@@ -122,21 +120,6 @@ class Runs:
         where = f"{name}: partition {key!r}: " if key else f"{name}: "
         error = failures.get(key, sentence)
         return Outcome(key, "failed", error=error if error.startswith(name) else where + error)
-
-
-def _refuse_unknown_parameters() -> None:
-    """A misspelt parameter looks like a resource, and Dagster, which loads all or nothing, would say so in its own words."""
-    from dataproducts import settings
-    from dataproducts.cli.location import declared
-    from dataproducts.definitions import resources
-
-    there = resources().keys() | {"io_manager"}
-    for name, dataset in declared().items():
-        for unknown in sorted(dataset.required_resource_keys - there):
-            raise DeclarationError(
-                f"{name}: its function takes {unknown!r}, which is neither `partition`, `context`, a dataset of its product nor a "
-                f"resource of resources/{settings.environment()}.py; correct the name, or add the resource"
-            )
 
 
 def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:

@@ -143,7 +143,13 @@ def _show() -> None:
     from dataproducts.definitions import products
 
     table = Table(title="What now exists", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name, side in (("dataset", "left"), ("partitions", "right"), ("versions", "right"), ("newest", "left"), ("rows", "right")):
+    for name, side in (
+        ("dataset", "left"),
+        ("partitions", "right"),
+        ("versions", "right"),
+        ("newest", "left"),
+        ("rows", "right"),
+    ):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for product in products().values():
         for dataset in product.datasets.values():

@@ -32,7 +32,13 @@ def versions(name: str, partition: str | None, as_json: bool, verify: bool) -> N
         held = [{"intact": v not in damage} if verify else {} for v in found]
         click.echo(json.dumps([{**v.as_dict(), **more} for v, more in zip(found, held, strict=True)], ensure_ascii=False, indent=2))
     else:
-        headings = [Heading("version", "right"), Heading("known at"), Heading("contract"), Heading("rows", "right"), Heading("content")]
+        headings = [
+            Heading("version", "right"),
+            Heading("known at"),
+            Heading("contract"),
+            Heading("rows", "right"),
+            Heading("content"),
+        ]
         rows: list[list[object]] = [[v.number, f"{v.known_at:%Y-%m-%dT%H:%M:%SZ}", v.contract, v.rows, v.content_hash[:12]] for v in found]
         if {v.partition for v in found} != {UNPARTITIONED}:
             headings.insert(0, Heading("partition"))

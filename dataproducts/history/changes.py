@@ -29,9 +29,7 @@ def difference(before: pl.DataFrame, after: pl.DataFrame, key: Sequence[str]) ->
         both = after.join(before.rename(old), on=key, how="inner", nulls_equal=True)
         differs = {n: ~pl.col(n).eq_missing(pl.col(old[n])) for n in rest}
         updates = both.filter(pl.any_horizontal(differs.values())).with_columns(
-            pl.concat_list(
-                [pl.when(d).then(pl.lit(n)).otherwise(pl.lit(None, pl.String)) for n, d in differs.items()]
-            )
+            pl.concat_list([pl.when(d).then(pl.lit(n)).otherwise(pl.lit(None, pl.String)) for n, d in differs.items()])
             .list.drop_nulls()
             .alias(CHANGED)
         )

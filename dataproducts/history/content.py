@@ -104,9 +104,7 @@ def _feed_columns(streams: dict[str, _Stream], chunk: pl.DataFrame) -> None:
 
 def _feed(stream: _Stream, values: pl.Series) -> None:
     dtype = values.dtype
-    stream.missing.update(
-        bytes(values.len()) if values.null_count() == 0 else values.is_null().cast(pl.UInt8).to_numpy().data
-    )
+    stream.missing.update(bytes(values.len()) if values.null_count() == 0 else values.is_null().cast(pl.UInt8).to_numpy().data)
     if isinstance(dtype, pl.List):
         present = values.drop_nulls()
         stream.lengths.update(present.list.len().cast(pl.Int64).to_numpy().data)

@@ -97,9 +97,7 @@ def incorporate(
         snapshots = source.refresh().current(major=source_contract.version.major)
         missing = [p for p in partitions if p not in snapshots]
         if missing:
-            raise HistoryError(
-                f"{contract.dataset}: {source_contract.dataset} has no partition {missing[0]!r}; materialize that first"
-            )
+            raise HistoryError(f"{contract.dataset}: {source_contract.dataset} has no partition {missing[0]!r}; materialize that first")
         held = history.refresh().current(major=contract.version.major)
         drafts = _drafts(held, snapshots, partitions, source, source_contract, stored, moment, note or {})
         try:

@@ -215,15 +215,11 @@ def _one_version(history: DatasetHistory, partition: PartitionChoice, number: in
     if not found:
         raise _no_partition(history, partition)
     if number not in found:
-        raise UnknownDataset(
-            f"{history.dataset}: partition {partition!r} has no version {number}; it has {min(found)} to {max(found)}"
-        )
+        raise UnknownDataset(f"{history.dataset}: partition {partition!r} has no version {number}; it has {min(found)} to {max(found)}")
     return found[number]
 
 
-def _rows(
-    history: DatasetHistory, choice: _Choice, columns: Sequence[str] | None
-) -> tuple[Sequence[Version], pl.LazyFrame]:
+def _rows(history: DatasetHistory, choice: _Choice, columns: Sequence[str] | None) -> tuple[Sequence[Version], pl.LazyFrame]:
     chosen = choice.versions
     table = history.table(chosen[0].major) if chosen else _newest_table(history)
     if table.kind != "history":
@@ -267,9 +263,7 @@ def _moment(point: Moment | None) -> datetime | None:
             return _moment(date.fromisoformat(text))
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise UnknownDataset(
-            f"{point!r} is not a time; write 2026-01-31, or 2026-01-31T12:00:00+01:00"
-        ) from None
+        raise UnknownDataset(f"{point!r} is not a time; write 2026-01-31, or 2026-01-31T12:00:00+01:00") from None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
@@ -285,5 +279,3 @@ def _pandas(rows: pl.DataFrame) -> pd.DataFrame:
 
     found: pd.DataFrame = rows.to_arrow().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return found
-
-

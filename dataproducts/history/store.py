@@ -148,9 +148,7 @@ class DatasetHistory:
                     written = stamps, table.write_rows(_stamped(fresh, versions)) if rows else ""
                 path = written[1]
                 versions = [replace(v, files=(path,) if v.rows else ()) for v in versions]
-                table.commit(
-                    versions, {path: sum(v.rows for v in versions)} if path else {}, operation=operation, fence=fence
-                )
+                table.commit(versions, {path: sum(v.rows for v in versions)} if path else {}, operation=operation, fence=fence)
             except Overtaken:
                 self._drop(table, written)
                 raise
@@ -162,10 +160,7 @@ class DatasetHistory:
                 self.refresh()
                 continue
             done = {v.partition: v for v in versions}
-            return [
-                Committed(done[d.partition], True) if d.partition in done else Committed(held[d.partition], False)
-                for d in drafts
-            ]
+            return [Committed(done[d.partition], True) if d.partition in done else Committed(held[d.partition], False) for d in drafts]
         self._drop(table, written)
         raise HistoryError(
             f"{self.dataset}: other writers kept committing first, {_ATTEMPTS} times in a row; nothing was stored, run again"

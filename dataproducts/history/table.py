@@ -194,9 +194,7 @@ class HistoryTable:
         """Write rows as one Parquet file, invisible until `commit` names it. Returns its path within the table."""
         return self._write(ROWS, chunks)
 
-    def commit(
-        self, versions: Sequence[Version], files: Mapping[str, int], *, operation: str, fence: str | None = None
-    ) -> None:
+    def commit(self, versions: Sequence[Version], files: Mapping[str, int], *, operation: str, fence: str | None = None) -> None:
         """Make versions and their files (path: rows) visible in one transaction; Conflict if another writer was first."""
         from deltalake import CommitProperties, PostCommitHookProperties, Transaction
         from deltalake.exceptions import CommitFailedError, DeltaError
@@ -282,9 +280,7 @@ class HistoryTable:
             if len(numbers) == 1:
                 rows = rows.filter(pl.col("_version") == numbers.pop())
             else:
-                pairs = pl.LazyFrame(
-                    sorted(chosen), schema={"_partition": pl.String, "_version": pl.Int64}, orient="row"
-                )
+                pairs = pl.LazyFrame(sorted(chosen), schema={"_partition": pl.String, "_version": pl.Int64}, orient="row")
                 rows = rows.join(pairs, on=["_partition", "_version"], how="semi")
             frames.append(rows)
         if not frames:

@@ -74,8 +74,7 @@ def conform(rows: pl.DataFrame | Records, contract: Contract) -> Conformed:
         frame = pl.DataFrame(rows, infer_schema_length=None)
     except (TypeError, ValueError, ArithmeticError, pl.exceptions.PolarsError) as error:
         raise ContractBreach(
-            f"{contract.dataset}: the records returned are no frame ({str(error).splitlines()[0]}); "
-            "return values of the contract's types"
+            f"{contract.dataset}: the records returned are no frame ({str(error).splitlines()[0]}); return values of the contract's types"
         ) from error
     return _frame(frame, contract)
 
@@ -538,9 +537,7 @@ def _getter(path: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
 
 
 def _type_name(dtype: pl.DataType) -> str:
-    return {"String": "text", "Int64": "whole number", "Float64": "number", "Boolean": "truth value"}.get(
-        str(dtype), str(dtype).lower()
-    )
+    return {"String": "text", "Int64": "whole number", "Float64": "number", "Boolean": "truth value"}.get(str(dtype), str(dtype).lower())
 
 
 def _shown(value: Any, column: Column) -> str:

@@ -65,7 +65,9 @@ def _from_pandas(value: Any) -> pl.DataFrame:
     whole = [
         name
         for name, dtype in frame.schema.items()
-        if dtype == pl.Float64 and str(value[name].dtype) == "float64" and frame[name].null_count()
+        if dtype == pl.Float64
+        and str(value[name].dtype) == "float64"
+        and frame[name].null_count()
         and bool((frame[name].drop_nulls() == frame[name].drop_nulls().round(0)).all())
         and bool((frame[name].drop_nulls().abs() <= 2**53).all())
     ]

@@ -132,7 +132,7 @@ class Quarantine:
                     f"{self.dataset}: partition {partition!r} is under contract {current.contract}; "
                     f"materialize it under {contract.version} before its refused rows are replayed"
                 )
-            before = history.collect([current], contract.names)
+            before = _stored(history, current, contract)
             passing, rows = _passing(waiting, before, contract)
             with suppress(Conflict):  # another writer was first: the rows have to be held against what it stored
                 if passing:
@@ -161,6 +161,13 @@ class Quarantine:
     def _commit(self, partition: str, rows: list[dict[str, Any]], held: Version | None) -> Version:
         draft = Draft.of(partition, pl.DataFrame(rows, schema=COLUMNS), self.contract, follows=held.number if held else 0)
         return self.history.commit([draft], self.contract, operation="quarantine")[0].version
+
+
+def _stored(history: DatasetHistory, version: Version, contract: Contract) -> pl.DataFrame:
+    """The rows of a version, with columns that the contract has gained since."""
+    own = history.table(version.major).dtypes
+    rows = history.collect([version], [n for n in contract.names if n in own])
+    return rows.with_columns(pl.lit(None, t).alias(n) for n, t in contract.dtypes.items() if n not in own).select(contract.names)
 
 
 def _taken_in(versions: Sequence[Version]) -> dict[str, int]:

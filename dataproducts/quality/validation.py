@@ -35,7 +35,7 @@ class Finding:
     def merge(self, other: Finding) -> None:
         """Add what the same rule said of further rows."""
         self.failed += other.failed
-        self.examples = (self.examples + other.examples)[:SAMPLES]
+        self.examples = list(dict.fromkeys(self.examples + other.examples))[:SAMPLES]
 
 
 @dataclass

@@ -11,12 +11,10 @@ from assets.enhetsregisteret.sandbox.codes import GROUPS, ROLES, link
 from assets.enhetsregisteret.sandbox.units import Body
 
 _GROUP_TYPES: Final = {
-    code: {"kode": code, "beskrivelse": text, "_links": link(f"/roller/rollegruppetyper/{code}")}
-    for code, text in GROUPS.items()
+    code: {"kode": code, "beskrivelse": text, "_links": link(f"/roller/rollegruppetyper/{code}")} for code, text in GROUPS.items()
 }
 _ROLE_TYPES: Final = {
-    code: {"kode": code, "beskrivelse": text, "_links": link(f"/roller/rolletyper/{code}")}
-    for code, text in ROLES.items()
+    code: {"kode": code, "beskrivelse": text, "_links": link(f"/roller/rolletyper/{code}")} for code, text in ROLES.items()
 }
 _BY_EMPLOYEES: Final = {
     "kode": "AREP",

@@ -71,9 +71,7 @@ class _Refusal(Exception):
 class Sandbox:
     """A register to talk to. `with Sandbox() as sandbox: Register(sandbox.url)`."""
 
-    def __init__(
-        self, world: World | None = None, *, port: int = 0, clock: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, world: World | None = None, *, port: int = 0, clock: Callable[[], datetime] | None = None) -> None:
         """Port 0 takes a free one. `clock` gives an aware datetime; without it the real clock decides the day.
 
         Raises ConfigurationError when the port is taken.
@@ -95,8 +93,7 @@ class Sandbox:
         except (OSError, OverflowError) as error:
             self._socket.close()
             raise ConfigurationError(
-                f"The sandbox register cannot listen on port {port} ({error});"
-                " choose another port, or 0 for a free one."
+                f"The sandbox register cannot listen on port {port} ({error}); choose another port, or 0 for a free one."
             ) from error
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}{_PREFIX}"
@@ -114,9 +111,7 @@ class Sandbox:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="sandbox-register", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="sandbox-register", daemon=True)
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
@@ -135,9 +130,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def variables(self, first_day: date) -> dict[str, str]:
@@ -177,9 +170,7 @@ class Sandbox:
 
     # Faults
 
-    def inject(
-        self, fault: Fault, path: str, *, times: int = 1, retry_after: str | None = None, seconds: float = 1.0
-    ) -> None:
+    def inject(self, fault: Fault, path: str, *, times: int = 1, retry_after: str | None = None, seconds: float = 1.0) -> None:
         """Spoil the next `times` answers to `path` (such as "/enheter/lastned").
 
         `retry_after` goes with "busy" and "unavailable", `seconds` with "slow". Faults of the body leave HEAD alone.
@@ -220,9 +211,7 @@ class Sandbox:
             "/oppdateringer/underenheter": lambda request, _: self._events(request, "underenheter"),
             "/oppdateringer/roller": lambda request, _: self._role_events(request),
             "/organisasjonsformer": lambda request, _: _forms(ORGANIZATION_FORMS),
-            "/organisasjonsformer/enheter": lambda request, _: _forms(
-                code for code in ORGANIZATION_FORMS if code not in SUB_UNIT_FORMS
-            ),
+            "/organisasjonsformer/enheter": lambda request, _: _forms(code for code in ORGANIZATION_FORMS if code not in SUB_UNIT_FORMS),
             "/organisasjonsformer/underenheter": lambda request, _: _forms(SUB_UNIT_FORMS),
             "/organisasjonsformer/{code}": lambda request, _: _form(request),
             "/enheter": lambda request, _: self._search(request, "enheter"),
@@ -452,9 +441,7 @@ _FILTERS: dict[str, Callable[[Body, str], bool]] = {
     "organisasjonsnummer": lambda body, text: body["organisasjonsnummer"] == text,
     "overordnetEnhet": lambda body, text: body.get("overordnetEnhet") == text,
     "organisasjonsform": lambda body, text: body["organisasjonsform"]["kode"] == text,
-    "naeringskode": lambda body, text: any(
-        _at(body, f"naeringskode{place}", "kode").startswith(text) for place in (1, 2, 3)
-    ),
+    "naeringskode": lambda body, text: any(_at(body, f"naeringskode{place}", "kode").startswith(text) for place in (1, 2, 3)),
     "kommunenummer": lambda body, text: any(
         _at(body, address, "kommunenummer") == text for address in ("forretningsadresse", "beliggenhetsadresse")
     ),

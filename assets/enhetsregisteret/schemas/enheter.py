@@ -58,9 +58,7 @@ class Enhet(Virksomhet):
     stiftelsesdato: pl.Date = dp.column(
         "Datoen enheten ble stiftet, slik den er meldt.", source="stiftelsesdato", personal="none", nullable=True
     )
-    vedtektsdato: pl.Date = dp.column(
-        "Datoen på de gjeldende vedtektene.", source="vedtektsdato", personal="none", nullable=True
-    )
+    vedtektsdato: pl.Date = dp.column("Datoen på de gjeldende vedtektene.", source="vedtektsdato", personal="none", nullable=True)
     vedtektsfestet_formaal: Lines = dp.column(
         "Formålet i vedtektene, delt i linjer som må settes sammen; kan være én tom linje.",
         source="vedtektsfestetFormaal",
@@ -185,9 +183,7 @@ class Enhet(Virksomhet):
         personal="none",
         nullable=True,
     )
-    under_avvikling: bool = dp.column(
-        "Om enheten er besluttet oppløst og er under avvikling.", source="underAvvikling", personal="none"
-    )
+    under_avvikling: bool = dp.column("Om enheten er besluttet oppløst og er under avvikling.", source="underAvvikling", personal="none")
     under_avvikling_dato: pl.Date = dp.column(
         "Datoen avviklingen ble registrert.", source="underAvviklingDato", personal="none", nullable=True
     )

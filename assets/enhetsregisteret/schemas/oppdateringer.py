@@ -72,8 +72,7 @@ class Oppdatering(pa.DataFrameModel):
 
         unique: ClassVar = ["enhetstype", "oppdateringsid"]
         description = (
-            "Endringshendelsene i Enhetsregisteret, for hovedenheter og underenheter: hvilken virksomhet, når og hva "
-            "slags endring."
+            "Endringshendelsene i Enhetsregisteret, for hovedenheter og underenheter: hvilken virksomhet, når og hva slags endring."
         )
 
     @pa.check("organisasjonsnummer", error=number.MOD11)

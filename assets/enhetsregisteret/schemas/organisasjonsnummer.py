@@ -21,9 +21,7 @@ def is_valid(number: pl.Expr) -> pl.Expr:
     number is issued.
     """
     digits = number.cast(pl.UInt32, strict=False)  # null where it is no number; nine digits fit in 32 bits
-    weighted = pl.sum_horizontal(
-        digits // 10 ** (8 - place) % 10 * weight for place, weight in enumerate((*WEIGHTS, 1))
-    )
+    weighted = pl.sum_horizontal(digits // 10 ** (8 - place) % 10 * weight for place, weight in enumerate((*WEIGHTS, 1)))
     return pl.when(number.is_not_null()).then(number.str.contains(FORM) & (weighted % 11 == 0))
 
 

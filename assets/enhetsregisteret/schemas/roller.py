@@ -43,9 +43,7 @@ class Rolle(pa.DataFrameModel):
         personal="none",
         examples=["STYR", "DAGL", "REVI"],
     )
-    rollegruppe_beskrivelse: str = dp.column(
-        "Navnet på rollegruppen.", source="type.beskrivelse", personal="none", nullable=True
-    )
+    rollegruppe_beskrivelse: str = dp.column("Navnet på rollegruppen.", source="type.beskrivelse", personal="none", nullable=True)
     sist_endret: pl.Date = dp.column(
         "Datoen rollegruppen, ikke den enkelte rollen, sist ble endret.",
         source="sistEndret",
@@ -58,9 +56,7 @@ class Rolle(pa.DataFrameModel):
         personal="none",
         examples=["LEDE", "MEDL", "DAGL"],
     )
-    rolle_beskrivelse: str = dp.column(
-        "Navnet på rollen.", source="rolle.type.beskrivelse", personal="none", nullable=True
-    )
+    rolle_beskrivelse: str = dp.column("Navnet på rollen.", source="rolle.type.beskrivelse", personal="none", nullable=True)
     person_fodselsdato: pl.Date = dp.column(
         "Fødselsdatoen til personen som har rollen; mangler når en virksomhet har den.",
         source="rolle.person.fodselsdato",
@@ -139,9 +135,7 @@ class Rolle(pa.DataFrameModel):
         personal="none",
         nullable=True,
     )
-    avregistrert: bool = dp.column(
-        "Om rollen er avregistrert.", source="rolle.avregistrert", personal="none", nullable=True
-    )
+    avregistrert: bool = dp.column("Om rollen er avregistrert.", source="rolle.avregistrert", personal="none", nullable=True)
     ansvarsandel: str = dp.column(
         "Deltakerens andel av ansvaret i et selskap med delt ansvar, som tekst: en prosent eller en brøk.",
         source="rolle.ansvarsandel",
@@ -150,8 +144,7 @@ class Rolle(pa.DataFrameModel):
         examples=["50%", "1/3"],
     )
     valgt_av_kode: str = dp.column(
-        "Kode for hvem som har valgt styremedlemmet når det ikke er generalforsamlingen, for eksempel AREP (de "
-        "ansatte).",
+        "Kode for hvem som har valgt styremedlemmet når det ikke er generalforsamlingen, for eksempel AREP (de ansatte).",
         source="rolle.valgtAv.kode",
         personal="none",
         nullable=True,
@@ -170,8 +163,7 @@ class Rolle(pa.DataFrameModel):
         nullable=True,
     )
     stadfestet_fremtidsfullmakt: bool = dp.column(
-        "Om en stadfestet fremtidsfullmakt gjelder for personen, slik at andre handler på hans eller hennes vegne; "
-        "sendes siden mars 2024.",
+        "Om en stadfestet fremtidsfullmakt gjelder for personen, slik at andre handler på hans eller hennes vegne; sendes siden mars 2024.",
         source="rolle.stadfestetFremtidsfullmakt",
         personal="special_category",
         nullable=True,

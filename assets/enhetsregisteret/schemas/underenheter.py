@@ -17,8 +17,7 @@ class Underenhet(Virksomhet):
     """
 
     overordnet_enhet: str = dp.column(
-        "Organisasjonsnummeret til enheten som eier underenheten; kan mangle, som oftest når underenheten er i ferd "
-        "med å bli slettet.",
+        "Organisasjonsnummeret til enheten som eier underenheten; kan mangle, som oftest når underenheten er i ferd med å bli slettet.",
         source="overordnetEnhet",
         personal="none",
         nullable=True,
@@ -30,12 +29,8 @@ class Underenhet(Virksomhet):
     beliggenhetsadresse_kommunenummer: str = address("beliggenhetsadresse", "kommunenummer")
     beliggenhetsadresse_land: str = address("beliggenhetsadresse", "land")
     beliggenhetsadresse_landkode: str = address("beliggenhetsadresse", "landkode")
-    oppstartsdato: pl.Date = dp.column(
-        "Datoen aktiviteten i underenheten startet.", source="oppstartsdato", personal="none", nullable=True
-    )
-    dato_eierskifte: pl.Date = dp.column(
-        "Datoen underenheten sist skiftet eier.", source="datoEierskifte", personal="none", nullable=True
-    )
+    oppstartsdato: pl.Date = dp.column("Datoen aktiviteten i underenheten startet.", source="oppstartsdato", personal="none", nullable=True)
+    dato_eierskifte: pl.Date = dp.column("Datoen underenheten sist skiftet eier.", source="datoEierskifte", personal="none", nullable=True)
     nedleggelsesdato: pl.Date = dp.column(
         "Datoen aktiviteten i underenheten ble lagt ned; den kan stå en tid før underenheten slettes.",
         source="nedleggelsesdato",
@@ -43,8 +38,7 @@ class Underenhet(Virksomhet):
         nullable=True,
     )
     respons_klasse: str = dp.column(
-        "Kildens merke på svaret: Underenhet for en levende underenhet, SlettetUnderEnhet for en slettet; mangler i "
-        "eldre svar.",
+        "Kildens merke på svaret: Underenhet for en levende underenhet, SlettetUnderEnhet for en slettet; mangler i eldre svar.",
         source="respons_klasse",
         personal="none",
         nullable=True,

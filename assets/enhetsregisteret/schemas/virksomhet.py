@@ -139,8 +139,7 @@ class Virksomhet(pa.DataFrameModel):
         nullable=True,
     )
     registreringsdato_enhetsregisteret: pl.Date = dp.column(
-        "Datoen virksomheten ble registrert i Enhetsregisteret, som startet i 1995; eldre virksomheter har en dato "
-        "derfra.",
+        "Datoen virksomheten ble registrert i Enhetsregisteret, som startet i 1995; eldre virksomheter har en dato derfra.",
         source="registreringsdatoEnhetsregisteret",
         personal="none",
     )
