@@ -80,7 +80,8 @@ class DataProduct:
         """Declare a dataset; the decorated function makes the rows of one partition and stays callable as a function.
 
         Its parameters are found by name: `partition` (the key), `context` (Dagster's), an upstream dataset (a polars lazy frame of the
-        same partition, or the kind of frame it is annotated with), or a Dagster resource. It returns any frame the kit takes, or a `Result`.
+        same partition, or the kind of frame it is annotated with), or a Dagster resource. It returns any frame the kit takes,
+        or a `Result`.
 
         `kind` is "table" (partitions are parts of one table) or "snapshot" (each partition is the whole as it was then).
         `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
@@ -138,7 +139,8 @@ class DataProduct:
     ) -> Dataset:
         """Declare the SCD2 intervals of a dataset of snapshots: `valid_from` inclusive, `valid_to` exclusive, null while current.
 
-        Its partitions are those of the snapshots. A snapshot taken in late, twice or out of order gives the intervals the right order would.
+        Its partitions are those of the snapshots. A snapshot taken in late, twice or out of order gives the intervals
+        the right order would.
         """
         partitions = of.declaration.partitions
         if of.contract.kind != "snapshot" or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
