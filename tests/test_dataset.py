@@ -46,7 +46,9 @@ class Sale(pa.DataFrameModel):
 
 def rows(count: int = 3, *, shop: str | None = "north") -> pl.DataFrame:
     shops = pl.Series([shop] * count, dtype=pl.String)
-    return pl.DataFrame({"id": range(1, count + 1), "amount": [1.5] * count, "shop": shops}, schema_overrides={"id": pl.Int64, "amount": pl.Float64})
+    return pl.DataFrame(
+        {"id": range(1, count + 1), "amount": [1.5] * count, "shop": shops}, schema_overrides={"id": pl.Int64, "amount": pl.Float64}
+    )
 
 
 def sales(product: Any, make: Callable[..., Any], **settings: Any) -> Any:
@@ -198,7 +200,12 @@ PARTITIONS: dict[str, tuple[Callable[[], Any], str, tuple[str, str], list[str]]]
         ("2026-03-29-01:00", "2026-03-29-03:00"),  # the clocks go forward: there is no 02:00
         ["2026-03-29-01:00", "2026-03-29-03:00"],
     ),
-    "monthly": (lambda: dg.MonthlyPartitionsDefinition("2025-01-01"), "2025-02-01", ("2025-12-01", "2026-01-01"), ["2025-12-01", "2026-01-01"]),
+    "monthly": (
+        lambda: dg.MonthlyPartitionsDefinition("2025-01-01"),
+        "2025-02-01",
+        ("2025-12-01", "2026-01-01"),
+        ["2025-12-01", "2026-01-01"],
+    ),
     "static": (
         lambda: dg.StaticPartitionsDefinition(["a", "b/c", "d e", "æ|ø", "%41", "-"]),
         "-",
@@ -333,7 +340,11 @@ BREACHES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "a column too many": (lambda: rows().with_columns(x=1), "shape", "has 'x', which the contract does not name"),
     "text for a number": (lambda: rows().with_columns(id=pl.lit("1")), "shape", "column 'id' is String and contract 1.0.0 promises Int64"),
     "a fraction for a whole number": (lambda: rows().with_columns(id=pl.lit(1.5)), "shape", "column 'id' is Float64"),
-    "mixed records": (lambda: [{"id": 1, "amount": 1.0, "shop": "north"}, {"id": "x", "amount": None, "shop": "north"}], "shape", "column 'id'"),
+    "mixed records": (
+        lambda: [{"id": 1, "amount": 1.0, "shop": "north"}, {"id": "x", "amount": None, "shop": "north"}],
+        "shape",
+        "column 'id'",
+    ),
     "nothing": (lambda: None, "shape", "the function returned nothing"),
     "a text": (lambda: "rows", "shape", "the function returned a str"),
     "a dict": (lambda: {"id": [1]}, "shape", "the function returned a dict"),
@@ -697,7 +708,7 @@ def test_personal_columns_are_in_no_event_and_no_log(facts_file: Any, materializ
 
 # Retries, on Dagster's own storage
 
-LOCATION = '''
+LOCATION = """
 import os, time
 from pathlib import Path
 
@@ -744,7 +755,7 @@ if __name__ == "__main__":
     with dg.DagsterInstance.get() as instance:
         dg.execute_job(ReconstructableJob.for_file(__file__, "job"), instance=instance, tags={
             "dagster/asset_partition_range_start": "2026-01-01", "dagster/asset_partition_range_end": "2026-01-06"})
-'''
+"""
 SPAN = {"dagster/asset_partition_range_start": "2026-01-01", "dagster/asset_partition_range_end": "2026-01-06"}
 
 
@@ -926,7 +937,22 @@ def test_the_decorator_names_what_is_wrong(product: Any, facts_file: Any) -> Non
 
 def test_the_decorators_parameters_are_documented_and_few(product: Any) -> None:
     parameters = inspect.signature(product.dataset).parameters
-    undocumented = {"schema", "key", "version", "name", "title", "description", "partitions", "inputs", "source", "retries", "kinds", "tags"}
+    undocumented = {
+        "schema",
+        "key",
+        "version",
+        "name",
+        "title",
+        "description",
+        "partitions",
+        "inputs",
+        "source",
+        "retries",
+        "kinds",
+        "tags",
+    }
     told = inspect.getdoc(dp.DataProduct.dataset) or ""
-    assert [p for p in parameters if f"`{p}`" not in told and p not in undocumented | {"automation", "time_zone", "access", "personal"}] == []
+    assert [
+        p for p in parameters if f"`{p}`" not in told and p not in undocumented | {"automation", "time_zone", "access", "personal"}
+    ] == []
     assert len(parameters) < 30

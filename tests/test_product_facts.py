@@ -181,9 +181,7 @@ def test_every_language_has_its_code_in_the_eu_vocabulary() -> None:
 def test_sensitive_data_is_never_open_to_all(faults: Faults, held: str, level: str) -> None:
     found = faults(replaced("class: none", f"class: {held}") + f"access:\n  level: {level}\n")
     assert len(found) == 1
-    assert found[0].startswith(
-        f"21: access.level: '{level}' is refused for data of class '{held}'; allowed is 'restricted'"
-    )
+    assert found[0].startswith(f"21: access.level: '{level}' is refused for data of class '{held}'; allowed is 'restricted'")
 
 
 @pytest.mark.parametrize("everyone", ["allUsers", "allAuthenticatedUsers", "all-users", "group:all-users@nav.no"])
@@ -253,9 +251,7 @@ def test_claiming_anonymity_needs_the_method(write: Write, faults: Faults) -> No
         ("name: kaffe", "name: ../kaffe", "1: name: '../kaffe' is not a name of a-z"),
     ],
 )  # fmt: skip
-def test_a_wrong_fact_is_refused_with_its_line_and_what_is_allowed(
-    faults: Faults, old: str, new: str, fault: str
-) -> None:
+def test_a_wrong_fact_is_refused_with_its_line_and_what_is_allowed(faults: Faults, old: str, new: str, fault: str) -> None:
     found = faults(replaced(old, new))
     assert any(one.startswith(fault) for one in found), found
 
@@ -349,9 +345,7 @@ def test_a_missing_file_is_told_from_a_folder(tmp_path: Path) -> None:
         (replaced("team: team-kaffe", "team: *t"), "7: team: anchors and aliases are not used here"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_plain_mapping_is_refused_in_a_sentence(
-    faults: Faults, content: str | bytes, fault: str
-) -> None:
+def test_a_file_that_is_no_plain_mapping_is_refused_in_a_sentence(faults: Faults, content: str | bytes, fault: str) -> None:
     assert fault in faults(content)[0]
 
 

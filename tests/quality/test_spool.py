@@ -95,9 +95,9 @@ def test_the_way_over_the_disk_ends_where_the_way_through_memory_does(
         with tempfile.TemporaryDirectory() as lake:
             report = store(contract, {"-": parts()}, refused_share=share, lenient=True, lake=lake)
             ends.append(outcome(lake, report))
-    samples = [end.pop("sample") for end in ends]
+    for end in ends:
+        end.pop("sample")  # of rows on disk it is of the first chunk, here a few rows
     assert ends[0] == ends[1]
-    assert samples[0].startswith(samples[1])  # of rows on disk it is of the first chunk, here a few rows
 
 
 LEADS: dict[str, tuple[Any, list[Any]]] = {
@@ -166,22 +166,18 @@ def test_a_full_scratch_disk_is_told_in_one_sentence_and_does_not_lose_the_neigh
     contract: Any, store: Callable[..., Any], small: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small()
+    write = pl.DataFrame.write_parquet
 
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def full(frame: pl.DataFrame, path: Any, **how: Any) -> None:
+        if "dataproducts-" in str(path):
+            raise OSError(28, "No space left on device")
+        write(frame, path, **how)
 
-    def parts() -> Iterator[pl.DataFrame]:
-        for n in range(30):
+    def rows(partition: str) -> Iterator[pl.DataFrame]:
+        for n in range(30 if partition == "b" else 1):
             yield pl.DataFrame([("a", n, 0, None, None)], schema=dict(contract.dtypes), orient="row")
-        monkeypatch.undo()
 
-    def rows(partition: str) -> Any:
-        if partition == "b":
-            monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
-        elif partition == "c":
-            monkeypatch.undo()
-        return parts() if partition == "b" else pl.DataFrame([("a", 1, 0, None, None)], schema=dict(contract.dtypes), orient="row")
-
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
     report = store(contract, rows, ["a", "b", "c"], lenient=True)
     (failed,) = report.failed
     assert failed.partition == "b"

@@ -78,6 +78,4 @@ def test_a_new_major_version_closes_the_table_to_older_writers_with_one_sentence
     assert_consistent(tmp_path, said)
     old, new = said
     assert new["refused"] is None
-    assert old["refused"] == (
-        "weather/readings: contract 1.0.0 is closed to writers since 2.0.0 was published; deploy the newer code"
-    )
+    assert old["refused"] == ("weather/readings: contract 1.0.0 is closed to writers since 2.0.0 was published; deploy the newer code")

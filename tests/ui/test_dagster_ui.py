@@ -22,9 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="needs a browser: install Debian's package chromium"
-    ),
+    pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs a browser: install Debian's package chromium"),
     pytest.mark.xdist_group("ui"),
 ]
 TODAY = f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m-%d}"
@@ -46,9 +44,7 @@ def url(home: Path) -> Iterator[str]:
     environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "ENHETSREGISTERET_URL")}
     command = [sys.executable, "-m", "dataproducts", "up", "--port", str(port)]
     with (home / "up.log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**environment, "DATAPRODUCTS_HOME": str(home)}, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env={**environment, "DATAPRODUCTS_HOME": str(home)}, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + STARTS_WITHIN
         while "Dagster is on" not in (home / "up.log").read_text():

@@ -32,9 +32,7 @@ def add(url: str, name: str, rows: list[int]) -> AddAction:
 
 def commit(table: DeltaTable, action: AddAction, *fences: tuple[str, int]) -> None:
     properties = CommitProperties(app_transactions=[Transaction(name, number) for name, number in fences])
-    table.create_write_transaction(
-        [action], mode="append", schema=table.schema(), partition_by=["_entry"], commit_properties=properties
-    )
+    table.create_write_transaction([action], mode="append", schema=table.schema(), partition_by=["_entry"], commit_properties=properties)
 
 
 def values(url: str) -> list[int]:

@@ -1,4 +1,7 @@
-"""A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS` in a test's home."""
+"""A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS [CELLS]` in a home of its own.
+
+CELLS is how many cells the spool may hold before it goes to disk, so that a smaller file takes the way of a large one.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ import httpx
 from assets.enhetsregisteret.datasets import product
 from assets.enhetsregisteret.register import Register
 from assets.enhetsregisteret.sandbox import World, built_at
+from dataproducts.quality import spool
 
 DAY = date(2026, 11, 20)
 
@@ -49,7 +53,9 @@ def write_bulk(path: Path, units: int) -> None:
     templates = [json.dumps(body, ensure_ascii=False) for body in World(units=500).bulk("enheter")]
     given = [json.loads(text)["organisasjonsnummer"] for text in templates]
     with gzip.open(path, "wt", compresslevel=1) as file:
-        for place, (number, (text, old)) in enumerate(zip(islice(numbers(), units), cycle(zip(templates, given, strict=True)), strict=False)):
+        for place, (number, (text, old)) in enumerate(
+            zip(islice(numbers(), units), cycle(zip(templates, given, strict=True)), strict=False)
+        ):
             file.write(("[" if place == 0 else ",") + text.replace(old, number))
         file.write("]")
 
@@ -81,4 +87,7 @@ def main(units: int) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        spool.IN_MEMORY_CELLS = int(sys.argv[2])
+        spool.RUN_CELLS, spool.CHUNK_CELLS = spool.IN_MEMORY_CELLS // 2, spool.IN_MEMORY_CELLS // 5 * 2
     main(int(sys.argv[1]))

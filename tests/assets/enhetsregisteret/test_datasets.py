@@ -155,7 +155,10 @@ def test_a_file_that_is_still_the_same_is_not_fetched_again(load: Any, sandbox: 
     assert load("enheter").success
     run = load("enheter")
     assert run.events[(name_of("enheter"), DAY.isoformat())]["unchanged"] == "Same content as before: still version 1."
-    assert [r for r in sandbox.requests if "lastned" in r and r.startswith("GET")] == ["GET /enheter/lastned 200", "GET /enheter/lastned 304"]
+    assert [r for r in sandbox.requests if "lastned" in r and r.startswith("GET")] == [
+        "GET /enheter/lastned 200",
+        "GET /enheter/lastned 304",
+    ]
     assert [v.number for v in dp.versions(name_of("enheter"))] == [1]
 
 
@@ -485,13 +488,18 @@ def test_personal_columns_are_not_told_of_when_the_run_fails(load: Any, sandbox:
 
 
 def test_sixty_thousand_units_are_taken_in_within_bounded_memory(home: Path) -> None:
-    """Measured at 330 MiB above a start of 190; 1.2 million units take no more than three times that, as rows go to disk in runs."""
+    """By way of the disk, as a bulk file of 1.2 million goes.
+
+    Measured above a start of 190 MiB: 325 for 30,000 units and 335 for 60,000, nearly all of it one batch of parsed records, so what
+    grows is little. The whole file with the spool's own limits took 885 (1,075 in all, of the 1,536 it may take):
+    `bulk_worker.py 1200000`.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
-    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("bulk_worker.py")), "60000"]
+    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("bulk_worker.py")), "60000", "1000000"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout)
     assert said["success"]
     assert said["rows"] == 60_000
-    assert said["peak"] - said["before"] < 500, said
+    assert said["peak"] - said["before"] < 450, said
     assert dp.scan(name_of("enheter")).select(pl.len()).collect().item() == 60_000

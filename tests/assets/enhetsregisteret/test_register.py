@@ -75,9 +75,7 @@ def one_sentence(error: pytest.ExceptionInfo[Exception]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["enheter", "underenheter", "roller"])
-def test_a_bulk_file_arrives_whole_with_the_day_it_belongs_to(
-    kind: Any, register: Register, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_bulk_file_arrives_whole_with_the_day_it_belongs_to(kind: Any, register: Register, sandbox: Sandbox, tmp_path: Path) -> None:
     bulk = register.download(kind, tmp_path)
     assert bulk is not None
     assert bulk.publication.day == DAY
@@ -299,9 +297,7 @@ def test_retry_after_as_a_date_is_obeyed(register: Register, sandbox: Sandbox, w
     assert 35 < waits[0] <= 40
 
 
-def test_a_refusal_fails_at_once_in_the_registers_own_words(
-    register: Register, sandbox: Sandbox, waits: list[float]
-) -> None:
+def test_a_refusal_fails_at_once_in_the_registers_own_words(register: Register, sandbox: Sandbox, waits: list[float]) -> None:
     with pytest.raises(SourceError, match=r"400 Bad Request.*Sandkassen kjenner ikke") as error:
         list(register.search("enheter", favorittfarge="blå"))
     one_sentence(error)
@@ -338,9 +334,7 @@ def test_an_address_that_is_no_url_is_refused_before_anything_is_asked(url: str)
 
 @pytest.mark.parametrize("kind", ["enheter", "underenheter"])
 @pytest.mark.parametrize("size", [7, 10_000])
-def test_every_event_comes_once_in_order_whatever_the_size_of_a_page(
-    kind: Any, size: int, register: Register, sandbox: Sandbox
-) -> None:
+def test_every_event_comes_once_in_order_whatever_the_size_of_a_page(kind: Any, size: int, register: Register, sandbox: Sandbox) -> None:
     since = built_at(date(2026, 11, 1))
     events = [event for page in register.updates(kind, since=since, size=size) for event in page]
     expected = [event for event in sandbox.world.events[kind] if datetime.fromisoformat(event["dato"]) >= since]

@@ -464,9 +464,7 @@ def test_search_filters_do_what_they_say(name: str, value: str, holds: Any, sand
             return name == "naeringskode" and body.get("naeringskode1", {}).get("kode", "").startswith(value)
 
     hits = fetch(sandbox, "/enheter", size=1000, **{name: value}).json().get("_embedded", {}).get("enheter", [])
-    assert [hit["organisasjonsnummer"] for hit in hits] == [
-        body["organisasjonsnummer"] for body in bulk(sandbox) if fits(body)
-    ]
+    assert [hit["organisasjonsnummer"] for hit in hits] == [body["organisasjonsnummer"] for body in bulk(sandbox) if fits(body)]
     assert hits or name == "navn"
 
 

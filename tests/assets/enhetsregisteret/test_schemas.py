@@ -472,9 +472,7 @@ def test_a_new_member_anywhere_in_a_role_answer_is_kept() -> None:
     assert homeless(CONTRACTS["roller"], leaves(record)) == {"nyGruppe", "rolle.nyRolle", "svar.nySvar"}
 
 
-@pytest.mark.parametrize(
-    "garbage", [None, "x", [], {"rollegrupper": "x"}, {"rollegrupper": ["x"]}, {"rollegrupper": [{"roller": "x"}]}]
-)
+@pytest.mark.parametrize("garbage", [None, "x", [], {"rollegrupper": "x"}, {"rollegrupper": ["x"]}, {"rollegrupper": [{"roller": "x"}]}])
 def test_what_is_no_role_becomes_a_record_the_contract_refuses(garbage: Any) -> None:
     (record,) = schemas.role_records(garbage)
     assert "type" not in record
