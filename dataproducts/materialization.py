@@ -31,6 +31,7 @@ from dataproducts.quality.validation import (
     Validated,
     check_unique,
     key_rule,
+    looks_at_values_alone,
     repeated,
     rows_holding,
     unique_columns,
@@ -324,6 +325,8 @@ class Materializer:
         """Validate many partitions as one frame: asking pandera costs the same for one row as for thousands."""
         if not waiting:
             return []
+        if len(waiting) > 1 and not looks_at_values_alone(self.contract):
+            return [draft for prepared in waiting for draft in self._drafts_in_memory([prepared], report)]
         frames = [p.spool.ordered() for p in waiting]
         together = pl.concat(frames) if len(frames) > 1 else frames[0]
         try:

@@ -573,6 +573,23 @@ def test_a_rule_that_cannot_be_applied_to_one_partition_does_not_lose_its_neighb
     assert "rule id_small could not be applied" in run.failure
 
 
+def test_a_rule_that_sees_all_rows_sees_those_of_one_partition(product: Any, materialize: Any) -> None:
+    class Till(pa.DataFrameModel):
+        id: int = dp.column("Number.")
+
+        @pa.check("id")
+        @classmethod
+        def no_gaps(cls, data: pa.PolarsData) -> pl.LazyFrame:
+            return data.lazyframe.select(pl.col(data.key) <= pl.len())
+
+    numbers = {"2026-01-01": [1, 2], "2026-01-02": [1, 3], "2026-01-03": [1, 2, 3]}
+    sales(product, lambda partition: pl.DataFrame({"id": numbers[partition]}), schema=Till, partitions=DAYS)
+    run = materialize(product, "sales", span=("2026-01-01", "2026-01-03"))
+    assert set(stored()) == {"2026-01-01", "2026-01-03"}
+    assert run.warned == {"id_no_gaps": "ERROR"}
+    assert run.checks["id_no_gaps"].metadata["failed_rows"].value == 1
+
+
 def test_each_event_of_a_range_carries_its_own_partitions_facts(product: Any, materialize: Any) -> None:
     sales(product, lambda partition: dp.Result(rows(int(partition[-2:])), metadata={"till": partition[-2:]}), partitions=DAYS)
     run = materialize(product, "sales", span=("2026-01-01", "2026-01-03"))

@@ -11,6 +11,7 @@ import pandera.polars as pandera
 import polars as pl
 import pyarrow as pa
 import pytest
+from pandas import DataFrame  # noqa: F401 - for an annotation given as text
 
 import dataproducts as dp
 from dataproducts.errors import DeclarationError

@@ -63,6 +63,14 @@ def validate(frame: pl.DataFrame, contract: Contract) -> Validated:
     return validated
 
 
+def looks_at_values_alone(contract: Contract) -> bool:
+    """Whether no rule can tell which rows it is given at once: pandera's own look at one value at a time, an author's may add them up."""
+    import pandera.polars as pa
+
+    kinds = {rule.kind for rule in contract.all_rules} - {"required", "unique"}
+    return "unique_values_eq" not in kinds and all(pa.Check.is_builtin_check(kind) for kind in kinds)
+
+
 def key_rule(contract: Contract) -> Rule | None:
     """The rule that no key occurs twice in a partition, if the contract has a key."""
     if not contract.key:

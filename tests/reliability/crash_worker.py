@@ -1,6 +1,7 @@
 """Forks children that materialize, and kills them. Everything is imported and nothing used before the fork, so no thread is lost in it.
 
-Commands on stdin, one JSON list a line: ["run", seed, home, seconds or null], ["check", seed, home, complete]; answers are JSON lines.
+Commands on stdin, one JSON list a line: ["run", seed, home, seconds or null], ["run to", seed, home, [place, when, times]],
+["check", seed, home, complete]; answers are JSON lines.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import time
 import traceback
 from typing import Any
 
-import deltalake  # noqa: F401
+import deltalake
 import pandera.polars as pa
 import polars as pl
 
 import dataproducts as dp
 from dataproducts.contract import Contract
 from dataproducts.history.store import DatasetHistory
+from dataproducts.history.table import HistoryTable
 from dataproducts.materialization import Limits, Materializer
 from dataproducts.quality.quarantine import Quarantine
 
@@ -61,6 +63,42 @@ def run(seed: int, home: str) -> None:
         materializer = Materializer(home, CONTRACT, limits, run=f"run-{edition}", log=Silent())
         report = materializer.materialize(PARTITIONS, lambda p, e=edition: rows(seed, e, p))
         assert not report.failed, report.failed[0].error
+
+
+PLACES: dict[str, tuple[Any, str]] = {
+    "a file is written": (HistoryTable, "_write"),
+    "a file is flushed": (os, "fsync"),
+    "the table is made": (HistoryTable, "create"),
+    "rows are written": (HistoryTable, "write_rows"),
+    "versions are committed": (HistoryTable, "commit"),
+    "the log is written": (deltalake.DeltaTable, "create_write_transaction"),
+    "the ledger is compacted": (HistoryTable, "_compact_ledger"),
+    "refused rows are kept": (Quarantine, "keep"),
+    "a batch is stored": (Materializer, "_commit"),
+}
+
+
+def run_to(seed: int, home: str, place: str, when: str, times: int) -> None:
+    """As `run`, but the process kills itself before or after it has come to a place so many times."""
+    import dataproducts.history.table as table
+
+    table.COMPACT_LEDGER_AT = 2
+    owner, name = PLACES[place]
+    honest = getattr(owner, name)
+    met = 0
+
+    def last(*arguments: Any, **more: Any) -> Any:
+        nonlocal met
+        met += 1
+        if met == times and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = honest(*arguments, **more)
+        if met == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    setattr(owner, name, last)
+    run(seed, home)
 
 
 def check(seed: int, home: str, complete: bool) -> None:
@@ -115,6 +153,8 @@ if __name__ == "__main__":
         command, seed, home, argument = json.loads(line)
         if command == "run":
             answer = in_child(run, seed, home, kill_after=argument)
+        elif command == "run to":
+            answer = in_child(run_to, seed, home, *argument)
         else:
             answer = in_child(check, seed, home, argument)
         print(json.dumps(answer), flush=True)

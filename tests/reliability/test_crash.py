@@ -28,7 +28,14 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2", "PYTHONWARNINGS": "ignore"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "POLARS_MAX_THREADS": "2",
+                "OPENBLAS_NUM_THREADS": "1",
+                "_RJEM_MALLOC_CONF": "background_thread:false",  # a fork takes no threads along
+                "PYTHONWARNINGS": "ignore",
+            },
         )
 
     def ask(self, *command: Any) -> dict[str, Any]:
@@ -66,3 +73,39 @@ def test_a_killed_run_leaves_no_half_version_and_a_retry_completes_it(group: int
         done = worker.ask("check", seed, home, True)
         assert done["exit"] == 0, f"seed {seed}, after the retry: {done['said']}"
     assert killed > 0
+
+
+PLACES = (
+    "a file is written",
+    "a file is flushed",
+    "the table is made",
+    "rows are written",
+    "versions are committed",
+    "the log is written",
+    "the ledger is compacted",
+    "refused rows are kept",
+    "a batch is stored",
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_killed_where_it_matters_most_leaves_no_half_version_and_a_retry_completes_it(
+    place: str, when: str, worker: Worker, tmp_path: Path
+) -> None:
+    thorough = SEEDS >= 100
+    for times in range(1, 30) if thorough else (1,) if when == "before" else (3, 1):
+        home = str(tmp_path / str(times))
+        outcome = worker.ask("run to", 3, home, [place, when, times])
+        assert outcome["exit"] in (0, -9), outcome["said"]
+        if outcome["exit"] == 0:  # it did not come there so often
+            assert times > 1, "the run never came there"
+            continue
+        for complete in (False, True):
+            if complete:
+                retry = worker.ask("run", 3, home, None)
+                assert retry["exit"] == 0, f"{when} {place} {times}, retry: {retry['said']}"
+            after = worker.ask("check", 3, home, complete)
+            assert after["exit"] == 0, f"{when} {place} {times}, {'after the retry' if complete else 'after the kill'}: {after['said']}"
+        if not thorough:
+            break
