@@ -313,13 +313,15 @@ class Materializer:
             return
         kept = self.quarantine.newest()
         crossed = [(p, v) for p, v in stored if kept.get(p.partition) != p.kept and (p.kept or p.partition in kept)]
-        current = self.history.refresh().current() if crossed else {}
         for prepared, version in crossed:
-            if current.get(prepared.partition) == version:
-                try:
-                    self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run)
-                except DataProductsError as error:  # the rows are stored; what another run refused stands in the quarantine
-                    self.log.warning(str(error))
+
+            def newest(partition: str = prepared.partition, ours: Version = version) -> bool:
+                return self.history.refresh().current().get(partition) == ours
+
+            try:
+                self.quarantine.keep(prepared.partition, prepared.refused, self.contract, self.run, newest)
+            except DataProductsError as error:  # the rows are stored; what another run refused stands in the quarantine
+                self.log.warning(str(error))
 
     def _drafts_in_memory(self, waiting: Sequence[_Prepared], report: Report) -> list[tuple[_Prepared, Draft]]:
         """Validate many partitions as one frame: asking pandera costs the same for one row as for thousands."""

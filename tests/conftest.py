@@ -56,6 +56,15 @@ def persistent() -> Iterator[Any]:
         yield instance
 
 
+@pytest.fixture(scope="session")
+def shared_instance() -> Iterator[Any]:
+    """As `persistent`, for what only looks at it: making one takes a second."""
+    import dagster as dg
+
+    with dg.instance_for_test(set_dagster_home=False) as instance:
+        yield instance
+
+
 @pytest.fixture
 def facts_file(tmp_path: Path) -> Callable[..., Path]:
     """Write the product.yaml of a small product; gives its folder."""

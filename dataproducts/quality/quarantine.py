@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,9 +57,12 @@ class Quarantine:
         columns = tuple(Column(n, t, True, "") for n, t in COLUMNS.items())
         self.contract = Contract(self.history.dataset, SemVer(1, 0, 0), columns, ("row_id",))
 
-    def keep(self, partition: str, refused: Refused, contract: Contract, run: str) -> Version | None:
+    def keep(
+        self, partition: str, refused: Refused, contract: Contract, run: str, wanted: Callable[[], bool] | None = None
+    ) -> Version | None:
         """Record the rows that this delivery of a partition refuses. Rows it no longer refuses are marked withdrawn.
 
+        `wanted` tells whether this delivery is still the newest; where it is not, what stood before stands again.
         Gives the version of the quarantine's own partition that says so, if there is anything to say.
         """
         if not len(refused) and not self.history.tables():
@@ -67,6 +70,8 @@ class Quarantine:
         now = datetime.now(UTC)
         for _ in range(_ATTEMPTS):
             held = self._newest(partition)
+            if wanted is not None and not wanted():
+                return None
             known = {row["row_id"]: row for row in self._rows(held).iter_rows(named=True)}
             rows: dict[str, dict[str, Any]] = {}
             for row_id, received, rules in _identified(partition, refused):
@@ -92,7 +97,13 @@ class Quarantine:
             if not rows:
                 return None
             with suppress(Conflict):  # another run of the partition was first: read again what it left
-                return self._commit(partition, list(rows.values()), held)
+                kept = self._commit(partition, list(rows.values()), held)
+                if wanted is None or wanted():
+                    return kept
+                # A newer delivery was stored since we looked, and it may have looked before we wrote: its rows stand again.
+                stood = self._rows(held).to_dicts() if held else [{**row, "state": WITHDRAWN} for row in rows.values()]
+                self._commit(partition, stood, kept)
+                return None
         raise HistoryError(f"{self.dataset}: other writers kept writing to its quarantine first; nothing was stored, run again")
 
     def newest(self) -> dict[str, Version]:

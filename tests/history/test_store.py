@@ -13,6 +13,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from deltalake.table import TableOptimizer
 
 import dataproducts as dp
 from dataproducts.errors import ContractBreach, HistoryError
@@ -117,6 +120,53 @@ def test_a_draft_made_from_a_version_that_is_no_longer_the_newest_is_refused(con
         commit(history, contract, "-", cups((1, "z")), follows=1)
     assert [v.number for v in history.refresh().versions()] == [1, 2]
     assert len(list(Path(history.table(1).url, "_entry=row").iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [OSError("connection reset by peer"), CommitFailedError("a commit with this version exists")], ids=repr)
+def test_a_commit_whose_answer_was_lost_is_a_commit(
+    error: Exception, contract: Any, history: DatasetHistory, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(history, contract, "-", cups((1, "x")))
+    honest = DeltaTable.create_write_transaction
+
+    def answerless(*arguments: Any, **more: Any) -> None:
+        honest(*arguments, **more)
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaTable, "create_write_transaction", answerless)
+        assert commit(history, contract, "-", cups((2, "y"))).is_new
+    fresh = DatasetHistory(lake, "shop/sales")
+    fresh.verify(fresh.versions())
+    assert [v.number for v in fresh.versions()] == [1, 2]
+    assert dp.read("shop/sales")["name"].tolist() == ["y"]
+
+
+def test_a_commit_that_failed_leaves_no_file_behind(contract: Any, history: DatasetHistory, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(history, contract, "-", cups((1, "x")))
+    before = set(Path(history.table(1).url).rglob("*"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaTable, "create_write_transaction", refuse)
+        with pytest.raises(HistoryError, match=r"cannot be used: connection reset by peer; nothing was stored"):
+            commit(history, contract, "-", cups((2, "y")))
+    assert set(Path(history.table(1).url).rglob("*")) == before
+    assert commit(history, contract, "-", cups((2, "y"))).version.number == 2
+
+
+def test_a_ledger_that_cannot_be_compacted_does_not_fail_the_commit(
+    contract: Any, history: DatasetHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(history_table, "COMPACT_LEDGER_AT", 1)
+    monkeypatch.setattr(TableOptimizer, "compact", full)
+    assert commit(history, contract, "-", cups((1, "x"))).is_new
+    assert dp.read("shop/sales")["name"].tolist() == ["x"]
 
 
 def test_a_version_without_rows_is_a_version(contract: Any, history: DatasetHistory, lake: str) -> None:
@@ -258,7 +308,7 @@ def test_many_commits_and_a_compacted_ledger_lose_nothing(aged: DatasetHistory, 
 
 @pytest.mark.parametrize("way", ["overwrite", "overwrite_all", "delete", "update", "merge"])
 def test_no_delta_writer_can_overwrite_or_delete(way: str, aged: DatasetHistory, lake: str) -> None:
-    from deltalake import DeltaTable, write_deltalake
+    from deltalake import write_deltalake
     from deltalake.exceptions import DeltaError
 
     table = DeltaTable(aged.table(1).url)
@@ -282,8 +332,6 @@ def test_no_delta_writer_can_overwrite_or_delete(way: str, aged: DatasetHistory,
 def test_the_properties_that_protect_the_history_are_set_after_every_operation(
     contract: Any, declare: Callable[..., Any], history: DatasetHistory, lake: str
 ) -> None:
-    from deltalake import DeltaTable
-
     def check(major: int) -> None:
         configuration = DeltaTable(history.table(major).url).metadata().configuration
         assert {k: configuration.get(k) for k in PROPERTIES} == PROPERTIES
@@ -307,16 +355,12 @@ def test_the_properties_that_protect_the_history_are_set_after_every_operation(
 
 
 def test_vacuum_names_nothing_that_a_version_needs(aged: DatasetHistory, lake: str) -> None:
-    from deltalake import DeltaTable
-
     named = DeltaTable(aged.table(1).url).vacuum(0, dry_run=True, enforce_retention_duration=False)
     needed = {path for v in aged.versions() for path in v.files} | set(aged.table(1)._paths("version"))
     assert not needed & set(named)
 
 
 def test_cleaning_an_old_log_and_vacuuming_leave_every_version_readable(aged: DatasetHistory, lake: str) -> None:
-    from deltalake import DeltaTable
-
     table = DeltaTable(aged.table(1).url)
     table.create_checkpoint()
     table.cleanup_metadata()
@@ -327,8 +371,6 @@ def test_cleaning_an_old_log_and_vacuuming_leave_every_version_readable(aged: Da
 
 def test_history_survives_even_if_another_writer_has_cleaned_the_log(aged: DatasetHistory, lake: str, contract: Any) -> None:
     log = Path(aged.table(1).url, "_delta_log")
-    from deltalake import DeltaTable
-
     DeltaTable(aged.table(1).url).create_checkpoint()
     newest = max(log.glob("*.checkpoint.parquet")).name.split(".")[0]
     for entry in log.glob("*.json"):
@@ -376,7 +418,7 @@ def test_the_log_holds_no_value_of_a_row(contract: Any, history: DatasetHistory)
 def test_other_engines_find_the_current_rows_by_the_ledger_in_the_table(engine: str, contract: Any, history: DatasetHistory) -> None:
     import pyarrow as pa
     import pyarrow.dataset as ds
-    from deltalake import DeltaTable, QueryBuilder
+    from deltalake import QueryBuilder
 
     history.commit([Draft.of("a", cups((1, "old")), contract), Draft.of("b", cups((2, "b")), contract)], contract)
     commit(history, contract, "a", cups((1, "new"), (3, "more")))

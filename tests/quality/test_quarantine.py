@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pytest
 import dataproducts as dp
 from dataproducts.errors import HistoryError, UnknownDataset
 from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.materialization import Limits, Materializer
 from dataproducts.quality import quarantine as quarantine_module
 from dataproducts.quality.conform import Refused
 from dataproducts.quality.quarantine import Quarantine, Replay
@@ -116,6 +118,22 @@ def test_a_delivery_that_is_stored_nowhere_keeps_nothing(strict: Any, store: Cal
     assert quarantine.rows().is_empty()
     with pytest.raises(UnknownDataset):
         dp.read("shop/sales")
+
+
+def test_when_two_runs_cross_the_refused_rows_are_those_of_the_run_whose_rows_stand(
+    strict: Any, store: Callable[..., Any], quarantine: Quarantine, lake: str
+) -> None:
+    slow = Materializer(lake, strict, Limits(row_change=None, refused_share=1.0), run="slow", log=logging.getLogger("test"))
+    commit = slow.history.commit
+
+    def crossed(*arguments: Any, **more: Any) -> Any:
+        store(strict, {"-": counts((1, 11), (8, -8), (9, -9))}, run="quick", refused_share=1.0)
+        return commit(*arguments, **more)
+
+    slow.history.commit = crossed  # type: ignore[method-assign]
+    slow.materialize(["-"], lambda _: counts((1, 10), (7, -7)))
+    assert stored() == [(1, 10)]
+    assert states(quarantine) == [(7, "open", None), (8, "withdrawn", None), (9, "withdrawn", None)]
 
 
 def test_the_quarantine_is_no_dataset_of_its_own(strict: Any, store: Callable[..., Any]) -> None:

@@ -104,3 +104,49 @@ def test_a_read_only_lake_can_be_read_and_refuses_a_write_with_one_sentence(tmp_
     assert lines[1].startswith("HistoryError weather/readings: ")
     assert "it is read-only for this user (give write access and run again); nothing was stored" in lines[1]
     assert sorted(lake.rglob("*")) == before
+
+
+TOO_LARGE = """
+import resource, signal, sys
+import polars as pl
+from dataproducts.history.store import DatasetHistory
+from dataproducts.materialization import Limits, Materializer
+from tests.reliability.crash_worker import CONTRACT, Silent
+
+def run(partition, rows, amount):
+    frame = pl.DataFrame({"number": range(rows), "amount": [amount] * rows, "shop": [str(i * 7919) for i in range(rows)]})
+    materializer = Materializer(sys.argv[1], CONTRACT, Limits(refused_share=1.0, row_change=None), run="r", log=Silent())
+    return materializer.materialize([partition, "small"], lambda p: frame if p == partition else frame.head(1).with_columns(amount=pl.lit(1, pl.Int64)))
+
+run("before", 10, 1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+for amount in (1, -1):  # rows to store, rows to refuse
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    print(run("large", 100_000, amount).outcomes["large"].error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    history = DatasetHistory(sys.argv[1], CONTRACT.dataset)
+    history.verify(history.versions())
+    print([v.partition for v in history.versions()])
+run("large", 100_000, 1)
+history.refresh().verify(history.versions())
+print([(v.partition, v.rows) for v in history.versions()])
+"""
+
+
+def test_a_file_the_system_does_not_let_grow_is_a_full_disk(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", TOO_LARGE, str(tmp_path / "lake")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    sentences, held = done.stdout.splitlines()[:-1:2], done.stdout.splitlines()[1::2]
+    assert len(sentences) == 2
+    for sentence in sentences:
+        assert sentence.startswith("shop/sales")
+        assert sentence.endswith("the disk is full (free some space and run again); nothing was stored")
+    assert set(held) == {"['before', 'small']"}
+    assert done.stdout.splitlines()[-1] == "[('before', 10), ('large', 100000), ('small', 1)]"

@@ -43,8 +43,8 @@ def register(sandbox: Sandbox) -> Iterator[Register]:
 class Clock:
     """The schedule at moments of our choosing. Runs are recorded in memory: a check of a hundred rules takes seconds on SQLite."""
 
-    def __init__(self, register: Any, instance: Any, persistent: Any) -> None:
-        self.register, self.instance, self.persistent = register, instance, persistent
+    def __init__(self, register: Any, instance: Any, shared_instance: Any) -> None:
+        self.register, self.instance, self.persistent = register, instance, shared_instance
         self.definitions = build_defs({"register": register})
         self.repository = self.definitions.get_repository_def()
         self.said: list[str] = []
@@ -82,8 +82,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(register: Register, instance: Any, persistent: Any) -> Clock:
-    return Clock(register, instance, persistent)
+def clock(register: Register, instance: Any, shared_instance: Any) -> Clock:
+    return Clock(register, instance, shared_instance)
 
 
 def at(day: int, hour: int = OSLO_MORNING, minute: int = 0) -> datetime:
@@ -204,9 +204,9 @@ def test_a_run_the_schedule_requests_can_be_had_and_makes_the_days_datasets(cloc
     assert list(product.datasets["organisasjonsformer"].history().current()) == ["-"]
 
 
-def test_a_register_that_cannot_be_reached_fails_the_tick_and_says_so(instance: Any, persistent: Any) -> None:
+def test_a_register_that_cannot_be_reached_fails_the_tick_and_says_so(instance: Any, shared_instance: Any) -> None:
     with Register("http://127.0.0.1:9/enhetsregisteret/api", sleep=lambda _: None, attempts=2) as nobody:
-        clock = Clock(nobody, instance, persistent)
+        clock = Clock(nobody, instance, shared_instance)
         with pytest.raises(Exception) as error:
             clock.tick(at(1))
     cause: BaseException | None = error.value
