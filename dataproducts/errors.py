@@ -37,3 +37,15 @@ class HistoryError(DataProductsError):
 
 class ConfigurationError(DataProductsError):
     """A variable or setting is missing or wrong."""
+
+
+class CatalogUnavailable(DataProductsError):
+    """The catalog cannot be reached or cannot write just now; the same again later may succeed."""
+
+
+class BadRequest(DataProductsError):
+    """A question or message to the catalog is wrong: the one who asked has to change it."""
+
+
+class Clash(DataProductsError):
+    """The catalog holds something else under the same name or key."""

@@ -1,0 +1,61 @@
+"""Catalogs for the tests, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataproducts.catalog.database import Database
+from dataproducts.catalog.store import Store
+from tests import postgres as pg
+from tests.catalog.messages import at
+
+NO_SERVER = "needs a PostgreSQL server (apt: postgresql)"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[pg.Postgres]:
+    """A server of the session's own."""
+    if pg.binaries() is None:
+        pytest.skip(NO_SERVER)
+    with pg.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Database]]:
+    """Makes empty databases, by name, on either engine."""
+    made: list[Database] = []
+
+    def new(name: str) -> Database:
+        if request.param == "sqlite":
+            database = Database(f"sqlite:///{tmp_path}/{name}.db")
+        else:
+            database = Database(request.getfixturevalue("postgres").new())
+        made.append(database)
+        return database
+
+    yield new
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def new_store(new_database: Callable[[str], Database]) -> Callable[..., Store]:
+    """Makes empty stores, by name, whose clock stands still or is the one given."""
+
+    def new(name: str, now: datetime | Callable[[], datetime] = at(1000)) -> Store:
+        clock: Any = now if callable(now) else lambda: now
+        return Store(new_database(name), clock)
+
+    return new
+
+
+@pytest.fixture
+def store(new_store: Callable[..., Store]) -> Store:
+    """An empty store, late in the year that the messages are of."""
+    return new_store("catalog")
