@@ -90,7 +90,7 @@ def required_version(frozen_version: SemVer, changes: Iterable[Change]) -> SemVe
 
 
 def compare(frozen: Block, current: Block) -> list[Change]:
-    """All changes between two ODCS documents, gravest first; columns, rules and listed values have no order.
+    """All changes between two ODCS documents, gravest first; columns of a table, rules and listed values have no order.
 
     Versions are left to `verdict`.
     """
@@ -168,6 +168,7 @@ def _key(table: Block) -> list[str]:
 
 
 def _columns(inside: str, before: Block, after: Block) -> Iterator[Change]:
+    """Columns of a table or, `inside` a record, its parts: these are of the column's type, of which the store keeps one a major version."""
     old, new = _named(before, "properties"), _named(after, "properties")
     gone = {name: column for name, column in old.items() if name not in new}
     fresh = {name: column for name, column in new.items() if name not in old}
@@ -176,7 +177,10 @@ def _columns(inside: str, before: Block, after: Block) -> Iterator[Change]:
         hint = f" (renamed to '{inside}{renamed[name]}'?)" if name in renamed else ""
         yield Change("breaking", f"{inside}{name}", f"column '{inside}{name}' was removed{hint}")
     for name in fresh:
-        yield Change("compatible", f"{inside}{name}", f"column '{inside}{name}' was added")
+        added: Level = "breaking" if inside else "compatible"
+        yield Change(added, f"{inside}{name}", f"column '{inside}{name}' was added")
+    if inside and [name for name in old if name in new] != [name for name in new if name in old]:
+        yield Change("breaking", inside[:-1], f"the order of the parts of column '{inside[:-1]}' changed")
     for name in old.keys() & new.keys():
         yield from _column(f"{inside}{name}", old[name], new[name])
 

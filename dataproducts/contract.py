@@ -52,6 +52,7 @@ def column(
     personal: PersonalClass | None = None,
     unit: str | None = None,
     time_zone: str | None = None,
+    concept: str | None = None,
     ignore: Sequence[str] = (),
     examples: Sequence[Any] = (),
     nullable: bool = False,
@@ -62,19 +63,28 @@ def column(
     `source` is the name the source uses, a dotted path into nested records ("forretningsadresse.kommune"), or `dp.REST`.
     `ignore` (with REST) lists paths to leave out on purpose. `unit` is a unit of measure ("NOK", "employees").
     `time_zone` is the IANA zone in which a source writes times without an offset. `personal` is the personal-data class;
-    a dataset that holds personal data must state it for every column. `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
+    a dataset that holds personal data must state it for every column. `concept` is the name of the term in `product.yaml` that the
+    column holds values of. `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
     """
     import pandera.polars as pa
 
-    facts = {
-        "source": source,
-        "personal": personal,
-        "unit": unit,
-        "time_zone": time_zone,
-        "ignore": tuple(ignore),
-        "examples": tuple(examples),
-    }
+    facts = _Facts(
+        source=source,
+        personal=personal,
+        unit=unit,
+        time_zone=time_zone,
+        concept=concept,
+        ignore=tuple(ignore),
+        examples=tuple(examples),
+    )
     return pa.Field(description=description, title=title, nullable=nullable, metadata={META: facts}, **rules)
+
+
+class _Facts(dict[str, Any]):
+    """What `column` was told. Nobody changes it, so pandera's copies of the column, which take time, may share it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Facts:
+        return self
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,7 @@ class Column:
     personal: PersonalClass | None = None
     unit: str | None = None
     time_zone: str | None = None
+    concept: str | None = None
     ignore: tuple[str, ...] = ()
     examples: tuple[Any, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -230,6 +241,8 @@ class Contract:
 
 def check_name(text: str) -> str:
     """A name Dagster accepts for a check: ASCII letters, digits and underscores."""
+    if text.isascii() and text.isidentifier() and text == text.strip("_"):
+        return text
     for letter, spelled in (("æ", "ae"), ("ø", "oe"), ("å", "aa"), ("Æ", "Ae"), ("Ø", "Oe"), ("Å", "Aa")):
         text = text.replace(letter, spelled)
     text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,7 @@ from dataproducts.errors import (
     ConfigurationError,
     ContractBreach,
     ContractChanged,
+    DataProductsError,
     DeclarationError,
     PartitionUnavailable,
     UnknownDataset,
@@ -30,6 +32,7 @@ from dataproducts.history.store import DatasetHistory
 from dataproducts.inputs import FrameKind, Input, frame_kind
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
 from dataproducts.product_facts import ProductFacts
+from dataproducts.quality.profile import plain
 from dataproducts.quality.validation import KEY_RULE, Finding
 
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
@@ -79,7 +82,7 @@ class Declaration:
         """The dataset's own name, without the product's."""
         return self.contract.dataset.split("/")[1]
 
-    @property
+    @cached_property
     def key(self) -> dg.AssetKey:
         """The asset key, [product, dataset]."""
         return dg.AssetKey(self.contract.dataset.split("/"))
@@ -241,14 +244,15 @@ class Run:
         self.declaration = declaration
         self.function = function
         known = {"context", "partition", *declaration.inputs}
-        given = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
+        given = signature.parameters.values()
         self.parameters = [
             p.name for p in given if p.name in known or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
         ]
         self.resources = {p for p in self.parameters if p not in known}
-        annotations = _annotations(function)
         self.kinds: dict[str, FrameKind] = {
-            name: frame_kind(annotations.get(name), f"{declaration.contract.dataset}: input {name!r}") for name in declaration.inputs
+            name: frame_kind(_annotation(function, signature, name), f"{declaration.contract.dataset}: input {name!r}")
+            for name in declaration.inputs
         }
 
     def __call__(self, context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -343,6 +347,10 @@ def _failure(d: Declaration, failed: Sequence[Outcome], stored: int, all_: int) 
         more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         text = f"{d.contract.dataset}: {len(failed)} of {all_} partitions failed, {stored} are stored: {first}{more}"
     metadata: dict[str, Any] = {}
+    # what an author's code or a library says may quote a row: it stays in the run's log, and is not published
+    foreign = {o.partition: type(o.cause).__name__ for o in failed if o.cause is not None and not isinstance(o.cause, DataProductsError)}
+    if foreign:
+        metadata[f"{PREFIX}unforeseen"] = dg.JsonMetadataValue(foreign)
     if d.partitions:
         metadata["failed_partitions"] = ", ".join(o.partition for o in failed)
         metadata["failures"] = dg.JsonMetadataValue({o.partition: o.error for o in failed})
@@ -398,6 +406,8 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         f"{PREFIX}content_hash": version.content_hash,
         f"{PREFIX}contract": version.contract,
     }
+    if outcome.received or outcome.refused:
+        metadata[f"{PREFIX}received"], metadata[f"{PREFIX}refused"] = outcome.received, outcome.refused
     if not outcome.committed.is_new:
         metadata["unchanged"] = dg.MarkdownMetadataValue(f"Same content as before: still version {version.number}.")
     if outcome.refused:
@@ -410,6 +420,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
     if outcome.profile:
         metadata["profile"] = dg.MarkdownMetadataValue(outcome.profile)
         metadata["sample"] = dg.MarkdownMetadataValue(outcome.sample)
+        metadata[f"{PREFIX}profile"] = dg.JsonMetadataValue(plain(outcome.figures))
     for name, value in outcome.metadata.items():
         if name not in ("inputs",):
             metadata[name] = _shown(value)
@@ -453,14 +464,15 @@ def _data_version(outcomes: Sequence[Outcome]) -> dg.DataVersion:
     return dg.DataVersion(hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())
 
 
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations by parameter; as text only where the module does not have the type when it runs."""
-    found = {n: p.annotation for n, p in inspect.signature(function).parameters.items() if p.annotation is not inspect.Parameter.empty}
-    for name, annotation in found.items():
-        if isinstance(annotation, str):
-            with suppress(Exception):
-                found[name] = eval(annotation, getattr(function, "__globals__", {}))
-    return found
+def _annotation(function: Callable[..., Any], signature: inspect.Signature, name: str) -> Any:
+    """The annotation of a parameter, or None; as text only where the module does not have the type when it runs."""
+    parameter = signature.parameters.get(name)
+    if parameter is None or parameter.annotation is inspect.Parameter.empty:
+        return None
+    if isinstance(parameter.annotation, str):
+        with suppress(Exception):
+            return eval(parameter.annotation, getattr(function, "__globals__", {}))
+    return parameter.annotation
 
 
 def _continued(context: dg.AssetExecutionContext) -> set[str]:

@@ -22,7 +22,7 @@ from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.quality.conform import Refused, conform, to_json
 from dataproducts.quality.frames import batches
-from dataproducts.quality.profile import profile, profile_markdown, sample_markdown
+from dataproducts.quality.profile import ColumnProfile, profile, profile_markdown, sample_markdown
 from dataproducts.quality.quarantine import Quarantine
 from dataproducts.quality.spool import Spool
 from dataproducts.quality.validation import (
@@ -92,6 +92,7 @@ class Outcome:
     received: int = 0
     refused: int = 0
     profile: str = ""
+    figures: Sequence[ColumnProfile] = ()
     sample: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -452,11 +453,13 @@ class Materializer:
         return f"{partition}: {rows:,} rows; the partitions before it had {median(earlier):,.0f}"
 
     def _describe(self, prepared: _Prepared, rows: pl.LazyFrame, height: int, head: pl.DataFrame, report: Report) -> None:
+        figures = profile(rows, height, self.contract)
         report.outcomes[prepared.partition] = Outcome(
             prepared.partition,
             received=prepared.received,
             refused=len(prepared.refused),
-            profile=profile_markdown(profile(rows, height, self.contract), height),
+            profile=profile_markdown(figures, height),
+            figures=figures,
             sample=sample_markdown(head, self.contract),
             metadata=prepared.metadata,
         )

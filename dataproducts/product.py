@@ -240,6 +240,13 @@ class DataProduct:
                 f"{d.contract.dataset} is declared to hold no personal data, but column {classed[0]!r} is classed "
                 f"{d.contract.by_name[classed[0]].personal}; declare the dataset's class with personal=..."
             )
+        concepts = {concept.name for concept in self.facts.concepts}
+        if unknown := next((c for c in d.contract.columns if c.concept is not None and c.concept not in concepts), None):
+            there = ", ".join(sorted(concepts)) or "none"
+            raise DeclarationError(
+                f"{d.contract.dataset}: column {unknown.name!r} is of the concept {unknown.concept!r}, which product.yaml does not define; "
+                f"its concepts are: {there}"
+            )
         if d.access is not None and AccessLevel(d.access) is not AccessLevel.RESTRICTED and personal.is_sensitive:
             raise DeclarationError(
                 f"{d.contract.dataset} holds personal data ({personal}), so its access is 'restricted', not {d.access!r}"

@@ -258,6 +258,16 @@ class Link(_Facts):
     )
 
 
+class Concept(_Facts):
+    """A term of the product's glossary (SKOS); a column says with `concept=` that it holds values of one."""
+
+    name: Slug = _fact("Its name within the product, for `concept=` and `broader`.")
+    label: Localized = _fact("The term, by language.")
+    definition: Localized = _fact("What it means here, by language.")
+    see: Url | None = _fact("Where the meaning is decided.", default=None)
+    broader: Each[Slug] = _fact("The wider concepts it is one of, by name.", default=())
+
+
 class ProductFacts(_Facts):
     """Who publishes a data product, what it is, why, and under which terms."""
 
@@ -295,6 +305,20 @@ class ProductFacts(_Facts):
     modified: Day | None = _fact("When these facts last changed.", "modified", default=None)
     repository: Url | None = _fact("Where its code is.", "repo", default=None)
     links: tuple[Link, ...] = _fact("Dashboards, stories and documentation.", "metabaseUrl", "notebook", default=())
+    concepts: tuple[Concept, ...] = _fact("The product's glossary.", default=())
+
+    @pydantic.field_validator("concepts")
+    @classmethod
+    def _one_glossary(cls, concepts: tuple[Concept, ...]) -> tuple[Concept, ...]:
+        names = [concept.name for concept in concepts]
+        for at, concept in enumerate(concepts):
+            if concept.name in names[:at]:
+                raise PydanticCustomError("twice", "'{name}' is defined twice", {"name": concept.name, "at": (at, "name")})
+            for number, name in enumerate(concept.broader):
+                if name not in names or name == concept.name:
+                    said = {"name": name, "at": (at, "broader", number)}
+                    raise PydanticCustomError("refused", "'{name}' is not another concept of the product", said)
+        return concepts
 
     @pydantic.field_validator("access")
     @classmethod

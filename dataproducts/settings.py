@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 
 from dataproducts.errors import ConfigurationError, UnknownDataset
@@ -22,6 +23,18 @@ def environment() -> str:
 def home() -> Path:
     """The folder that holds lake, catalog and Dagster's state locally, DATAPRODUCTS_HOME (default `.dataproducts`)."""
     return Path(os.environ.get("DATAPRODUCTS_HOME") or ".dataproducts").absolute()
+
+
+def first_day() -> date | None:
+    """The day the local history began, which the first `dataproducts up` records under the home; None before that."""
+    marker = home() / "first_day"
+    try:
+        text = marker.read_text(encoding="utf-8").strip()
+        return date.fromisoformat(text)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise ConfigurationError(f"{marker} does not hold a day; write one as 2026-11-01, or delete the file") from None
 
 
 def lake() -> str:

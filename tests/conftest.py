@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# products read under the home on which day their history began, and tests import them before they have homes of their own
+os.environ["DATAPRODUCTS_HOME"] = str(Path(tempfile.gettempdir(), f"dataproducts-tests-{os.getpid()}", "not-there"))
 
 FACTS = """\
 name: {name}

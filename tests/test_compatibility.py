@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 import dataproducts as dp
 from dataproducts.compatibility import Change, compare, required_version, verdict
 from dataproducts.contract import SemVer
-from dataproducts.errors import DeclarationError
+from dataproducts.errors import ContractBreach, DeclarationError
 from dataproducts.formats.odcs import Terms, dump, load, odcs
+from dataproducts.history.content import spelled
+from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.product_facts import ProductFacts
 
 FACTS = {
@@ -453,14 +455,20 @@ CHANGES: dict[str, tuple[Document, Document, list[tuple[str, str]], list[tuple[s
     "a part of a nested record": (
         a(struct(gate=pl.String)),
         a(struct(gate=pl.String, by=pl.String)),
-        [(C, "column 'a[].by' was added")],
+        [(B, "column 'a[].by' was added")],
         [(B, "column 'a[].by' was removed")],
+    ),
+    "the order of the parts of a record": (
+        a(struct(gate=pl.String, by=pl.String)),
+        a(struct(by=pl.String, gate=pl.String)),
+        [(B, "the order of the parts of column 'a[]' changed")],
+        [(B, "the order of the parts of column 'a[]' changed")],
     ),
     "a renamed part": (
         a(struct(gate=pl.String)),
         a(struct(gaten=pl.String)),
-        [(B, "column 'a[].gate' was removed (renamed to 'a[].gaten'?)"), (C, "column 'a[].gaten' was added")],
-        [(B, "column 'a[].gaten' was removed (renamed to 'a[].gate'?)"), (C, "column 'a[].gate' was added")],
+        [(B, "column 'a[].gate' was removed (renamed to 'a[].gaten'?)"), (B, "column 'a[].gaten' was added")],
+        [(B, "column 'a[].gate' was added"), (B, "column 'a[].gaten' was removed (renamed to 'a[].gate'?)")],
     ),
     "the type deep inside": (
         a(struct(hus=pl.Struct({"nr": pl.List(pl.Int64)}))),
@@ -659,16 +667,16 @@ def documents(draw: st.DrawFn) -> Document:
     )
 
 
-def shuffled(block: Any, order: random.Random) -> Any:
-    """The block with its named entries, listed values and keys in another order."""
+def shuffled(block: Any, order: random.Random, within: bool = False) -> Any:
+    """The block with its named entries, listed values and keys in another order; the parts of a column are its type and stay."""
     if isinstance(block, dict):
         keys = order.sample(list(block), len(block))
-        found = {key: shuffled(block[key], order) for key in keys}
-        for key in ("properties", "quality", "customProperties", "slaProperties", "roles", "validValues", "ports"):
+        found = {key: shuffled(block[key], order, within or key == "properties") for key in keys}
+        for key in (*(() if within else ("properties",)), "quality", "customProperties", "slaProperties", "roles", "validValues", "ports"):
             if isinstance(found.get(key), list) and "metric" not in block and block.get("property") != "examples":
                 order.shuffle(found[key])
         return found
-    return [shuffled(entry, order) for entry in block] if isinstance(block, list) else block
+    return [shuffled(entry, order, within) for entry in block] if isinstance(block, list) else block
 
 
 @given(documents(), st.randoms(use_true_random=False))
@@ -694,6 +702,47 @@ def test_adding_a_column_is_compatible_and_taking_it_back_is_breaking(document: 
     more["schema"][0]["properties"].append(doc({name: added})["schema"][0]["properties"][-1])
     assert texts(compare(document, more)) == [(C, f"column '{name}' was added")]
     assert texts(compare(more, document)) == [(B, f"column '{name}' was removed")]
+
+
+RECORD = {"gate": pl.String(), "nr": pl.Int64()}
+RETYPED = {
+    "a part more": (pl.Struct(RECORD), pl.Struct(RECORD | {"by": pl.String()})),
+    "a part less": (pl.Struct(RECORD), pl.Struct({"gate": pl.String()})),
+    "a part of another name": (pl.Struct(RECORD), pl.Struct({"gate": pl.String(), "number": pl.Int64()})),
+    "a part of another type": (pl.Struct(RECORD), pl.Struct({"gate": pl.String(), "nr": pl.Float64()})),
+    "parts in another order": (pl.Struct(RECORD), pl.Struct(dict(reversed(RECORD.items())))),
+    "a part more within a list": (pl.List(pl.Struct(RECORD)), pl.List(pl.Struct(RECORD | {"by": pl.String()}))),
+    "a part more within a part": (pl.Struct({"hus": pl.Struct(RECORD)}), pl.Struct({"hus": pl.Struct(RECORD | {"by": pl.String()})})),
+    "a list of them": (pl.String(), pl.List(pl.String())),
+    "more digits": (pl.Decimal(9, 2), pl.Decimal(20, 2)),
+    "another scale": (pl.Decimal(9, 2), pl.Decimal(9, 3)),
+    "larger numbers": (pl.Int64(), pl.Decimal(20, 0)),
+    "a day as a time": (pl.Date(), pl.Datetime("us", "UTC")),
+    "bytes": (pl.String(), pl.Binary()),
+}
+
+
+@pytest.mark.parametrize("what", RETYPED)
+def test_what_the_store_refuses_within_a_major_version_is_breaking(what: str, lake: str) -> None:
+    for was, now in (RETYPED[what], RETYPED[what][::-1]):
+        history = DatasetHistory(f"{lake}/{was}", "kaffe/kopper")
+        for version, dtype in (("1.0.0", was), ("1.1.0", now), ("2.0.0", now)):
+            columns = {"nummer": col(), "a": col(dtype, nullable=True)}
+            contract = dp.Contract.of(pa.DataFrameSchema(columns), dataset="kaffe/kopper", key="nummer", version=version)
+            draft = Draft.of("-", pl.DataFrame({"nummer": [version], "a": [None]}, schema=dict(contract.dtypes)), contract)
+            if version == "1.1.0":
+                with pytest.raises(ContractBreach, match=r"column 'a' is stored as .*; a change of type needs version 2\.0\.0"):
+                    history.commit([draft], contract)
+            else:
+                history.commit([draft], contract)
+        assert "breaking" in {change.level for change in compare(a(was), a(now))}
+
+
+@given(TYPES, TYPES)
+@settings(max_examples=100, deadline=None)
+def test_columns_of_two_types_are_stored_alike_or_their_change_is_breaking(was: pl.DataType, now: pl.DataType) -> None:
+    breaking = "breaking" in {change.level for change in compare(a(was), a(now))}
+    assert breaking == (spelled(was) != spelled(now))
 
 
 def leaves(block: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

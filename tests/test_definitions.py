@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +320,41 @@ def test_a_first_day_that_is_no_day_is_told_of(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigurationError) as error:
         _first_day()
     assert str(error.value) == "ENHETSREGISTERET_START is '2026-13-01', which is not a day; write it as 2026-11-01"
+
+
+STARTS = """
+    from dataproducts.definitions import products
+    print(products()["enhetsregisteret"].datasets["enheter"].declaration.partitions.get_first_partition_key())
+"""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "variable", "start"),
+    [(None, {}, "2026-11-01"), ("2026-11-09", {}, "2026-11-09"), ("2026-11-09", {"ENHETSREGISTERET_START": "2026-11-05"}, "2026-11-05")],
+)
+def test_whatever_loads_the_location_begins_on_the_day_that_up_recorded_unless_told_otherwise(
+    recorded: str | None, variable: dict[str, str], start: str, tmp_path: Path
+) -> None:
+    if recorded is not None:
+        (tmp_path / "first_day").write_text(recorded)
+    done = python(STARTS, ROOT, DATAPRODUCTS_HOME=str(tmp_path), **variable)
+    assert done.stdout.strip() == start, done.stderr
+
+
+def test_up_and_the_products_read_the_same_record_of_the_first_day(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from assets.enhetsregisteret import datasets
+
+    up = import_module("dataproducts.cli.up")
+    monkeypatch.delenv("ENHETSREGISTERET_START", raising=False)
+    today = date(2026, 11, 22)
+    assert datasets._first_day() == "2026-11-01"
+    begun = up._first_day(today)
+    assert begun == date(2026, 11, 9)
+    assert datasets._first_day() == begun.isoformat()
+    assert up._first_day(today + timedelta(days=3)) == begun
+    (home / "first_day").write_text("yesterday")
+    with pytest.raises(ConfigurationError, match="first_day does not hold a day; write one as 2026-11-01, or delete the file"):
+        datasets._first_day()
 
 
 def test_errors_are_one_family() -> None:

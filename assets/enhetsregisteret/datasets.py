@@ -23,6 +23,7 @@ from assets.enhetsregisteret.schemas import (
     event_record,
     role_records,
 )
+from dataproducts import settings
 from dataproducts.errors import ConfigurationError, PartitionUnavailable
 
 product = dp.DataProduct(__file__)
@@ -31,8 +32,10 @@ OSLO = ZoneInfo("Europe/Oslo")
 
 
 def _first_day() -> str:
-    """The day a team began to keep the register; days before it were never to be had."""
-    day = os.environ.get("ENHETSREGISTERET_START") or "2026-11-01"
+    """The day a team began to keep the register; days before it were never to be had. On a laptop, the day that `up` began with."""
+    day = os.environ.get("ENHETSREGISTERET_START")
+    if not day:
+        return (settings.first_day() or date(2026, 11, 1)).isoformat()
     try:
         return date.fromisoformat(day).isoformat()
     except ValueError:

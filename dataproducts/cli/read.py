@@ -59,8 +59,7 @@ def read(
 
     chosen_form = rows.form_of(form, output)
     wanted = [c.strip() for c in columns.split(",") if c.strip()] if columns is not None else None
-    versions = lake.select(name, partition, version, as_of, contract)
-    found = lake.scan(name, partition, version, as_of, wanted, contract=contract)
+    versions, found = lake.select(name, partition, version, as_of, wanted, contract)
     reading = rows.Reading(lake.open_history(name), versions)
     if limit is not None:
         found = found.head(limit)

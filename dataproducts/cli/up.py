@@ -52,10 +52,11 @@ def up(once: bool, port: int) -> None:
 
 def _first_day(today: date) -> date:
     """The day the local history began: a fortnight before the first `up` in this home."""
-    marker = settings.home() / "first_day"
-    if marker.exists():
-        return date.fromisoformat(marker.read_text().strip())
+    recorded = settings.first_day()
+    if recorded is not None:
+        return recorded
     first = today - timedelta(days=NIGHTS - 1)
+    marker = settings.home() / "first_day"
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(first.isoformat())
     return first

@@ -6,7 +6,7 @@ are derived when read. Late, repeated and out-of-order snapshots only ever touch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ import polars as pl
 
 from dataproducts.contract import Column, Contract
 from dataproducts.errors import DeclarationError, HistoryError
+from dataproducts.history.content import content_hash
 from dataproducts.history.ledger import Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.history.table import Conflict
@@ -23,6 +24,9 @@ FROM, TO, CLOSED = "valid_from", "valid_to", "_closed"
 _FENCE = "@intervals"
 _ATTEMPTS = 20
 _SEEDS = (0x5EED, 0xC0FFEE)
+_CELLS_HELD = 10_000_000  # rows x columns of all drafts of a commit; drafts beyond are read from the snapshots once more, to be written
+_CELLS_AT_ONCE = 2_100_000  # of a snapshot
+_ROWS_AT_ONCE = 200_000  # of two digests that are compared
 
 
 def interval_contract(source: Contract, *, dataset: str, version: str, moment: pl.DataType) -> Contract:
@@ -125,6 +129,7 @@ def _drafts(
     before: dict[str, str | None] = dict(zip(days, [None, *days[:-1]], strict=True))
     drafts: list[Draft] = []
     last = _Digest(None, pl.DataFrame())
+    room = _CELLS_HELD
     for day in days:
         earlier = before[day]
         pair = [[p, snapshots[p].number] for p in (earlier, day) if p is not None]
@@ -135,9 +140,16 @@ def _drafts(
         elif last.version != snapshots[earlier]:
             last = _digest(source, source_contract, snapshots[earlier])
         now = _digest(source, source_contract, snapshots[day])
-        frame = _changes(last, now, source, source_contract, stored, moment(day))
-        inputs = {source_contract.dataset: pair}
-        drafts.append(Draft.of(day, frame, stored, {**note, "between": pair, "inputs": inputs}))
+        change = _Change.between(last, now, source, snapshots[day], source_contract, stored, moment(day))
+        said = {**note, "between": pair, "inputs": {source_contract.dataset: pair}}
+        cells = change.rows * len(stored.columns)
+        if cells <= room or not _in_order(now.rows, source_contract.key):
+            room -= cells
+            drafts.append(Draft.of(day, change.whole(), stored, said))
+        else:
+            change.place_closed(now)
+            digest = content_hash(change.chunks(), stored.dtypes)
+            drafts.append(Draft(day, change.chunks, change.rows, digest, said))
         last = now
     return drafts
 
@@ -145,36 +157,121 @@ def _drafts(
 def _digest(source: DatasetHistory, contract: Contract, version: Version) -> _Digest:
     names = sorted(c for c in contract.names if c not in contract.key)
     parts = []
-    for batch in source.batches([version], contract.names, 131_072):
-        rest = batch.select(names) if names else batch.select(pl.lit(0).alias("_"))
+    for piece in _pieces(source, version, contract.names):
+        rest = piece.select(names) if names else piece.select(pl.lit(0).alias("_"))
         hashes = [rest.hash_rows(seed=seed).alias(f"_h{i}") for i, seed in enumerate(_SEEDS)]
-        parts.append(batch.select(contract.key).with_columns(hashes))
-    if not parts:
-        parts = [contract.empty().select(contract.key).with_columns(_h0=pl.lit(0, pl.UInt64), _h1=pl.lit(0, pl.UInt64))]
+        parts.append(piece.select(contract.key).with_columns(hashes))
     return _Digest(version, pl.concat(parts))
 
 
-def _changes(
-    before: _Digest,
-    now: _Digest,
-    source: DatasetHistory,
-    contract: Contract,
-    stored: Contract,
-    at: date | datetime,
-) -> pl.DataFrame:
-    if now.version is None:
-        raise HistoryError(f"{contract.dataset}: no snapshot to take in")
-    rows = source.scan([now.version], contract.names)
-    key = list(contract.key)
-    if before.version is None:
-        opened = source.collecting([now.version], rows)
-        gone = now.rows.select(key).clear()
-    else:
-        everything = [*key, "_h0", "_h1"]
-        fresh = now.rows.join(before.rows, on=everything, how="anti").select(key)
-        gone = before.rows.join(now.rows, on=key, how="anti").select(key)
-        opened = source.collecting([now.version], rows.join(fresh.lazy(), on=key, how="semi"))
-    stamp = pl.lit(at, stored.dtypes[FROM]).alias(FROM)
-    opened = opened.with_columns(stamp, pl.lit(False).alias(CLOSED))
-    closed = gone.with_columns(stamp, pl.lit(True).alias(CLOSED))
-    return pl.concat([opened, closed], how="diagonal").select(stored.names)
+def _pieces(source: DatasetHistory, version: Version, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The rows of a snapshot as stored, a bounded number at a time and at least one frame."""
+    at_once = max(1, _CELLS_AT_ONCE // len(names))
+    rows = source.scan([version], names)
+    if version.rows <= at_once:
+        yield source.collecting([version], rows)
+    elif any(v != version and set(v.files) & set(version.files) for v in source.versions()):
+        yield from source.batches([version], names, at_once)
+    else:  # reading ahead, as batches do, takes twice the memory
+        for start in range(0, version.rows, at_once):
+            yield source.collecting([version], rows.slice(start, at_once))
+
+
+def _in_order(rows: pl.DataFrame, key: Sequence[str]) -> bool:
+    if len(key) == 1:
+        return rows.get_column(key[0]).is_sorted()
+    keys = rows.select(key)
+    return keys.equals(keys.sort(key))
+
+
+def _compare(before: pl.DataFrame, now: pl.DataFrame, key: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """Positions of the rows of `now` that are new or different, and keys that are gone; part by part, since joins take memory."""
+    everything = [*key, "_h0", "_h1"]
+    parts = 1 + now.height // _ROWS_AT_ONCE
+    now = now.with_row_index("_at")
+    fresh, lost = [], []
+    for part in range(parts):
+        was, is_ = (side.filter(pl.col("_h0") % parts == part) for side in (before, now)) if parts > 1 else (before, now)
+        fresh.append(is_.join(was, on=everything, how="anti").select("_at", *key))
+        lost.append(was.join(is_, on=everything, how="anti").select(key))
+    opened = pl.concat(fresh)
+    return opened.get_column("_at"), pl.concat(lost).join(opened, on=key, how="anti")
+
+
+@dataclass
+class _Change:
+    """What a snapshot changed: which of its rows, by position, are new or different, and which keys are gone."""
+
+    source: DatasetHistory
+    snapshot: Version
+    names: Sequence[str]
+    stored: Contract
+    at: date | datetime
+    opened: pl.Series
+    closed: pl.DataFrame
+
+    @classmethod
+    def between(
+        cls,
+        before: _Digest,
+        now: _Digest,
+        source: DatasetHistory,
+        snapshot: Version,
+        contract: Contract,
+        stored: Contract,
+        at: date | datetime,
+    ) -> _Change:
+        if before.version is None:
+            opened = pl.repeat(True, now.rows.height, eager=True)
+            closed = now.rows.select(contract.key).clear()
+        else:
+            fresh, closed = _compare(before.rows, now.rows, contract.key)
+            opened = pl.repeat(False, now.rows.height, eager=True).scatter(fresh, True)
+        return cls(source, snapshot, contract.names, stored, at, opened, closed)
+
+    @property
+    def rows(self) -> int:
+        return int(self.opened.sum()) + self.closed.height
+
+    def whole(self) -> pl.DataFrame:
+        """All rows to store, in any order."""
+        return pl.concat([*self._opened(), self._marked(self.closed, closed=True)])
+
+    def place_closed(self, now: _Digest) -> None:
+        """Find for each closed key how many opened rows come before it."""
+        key = self.closed.columns
+        both = [now.rows.filter(self.opened).select(*key, _open=1), self.closed.with_columns(_open=0)]
+        placed = pl.concat(both).sort(key).with_columns(pl.col("_open").cum_sum().alias("_after"))
+        self.closed = placed.filter(pl.col("_open") == 0).drop("_open")
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """All rows to store in canonical order, a bounded number at a time, where the snapshot is in that order."""
+        at_once = max(1, _CELLS_AT_ONCE // len(self.stored.columns))
+        keys, after = self.closed.drop("_after"), self.closed.get_column("_after")
+        passed = begin = 0
+        for opened in self._opened():
+            end = int(after.search_sorted(passed + opened.height, "right"))
+            first = 0
+            for start in range(begin, end, at_once):
+                stop = min(start + at_once, end)
+                until = opened.height if stop == end else after[stop - 1] - passed
+                closed = self._marked(keys.slice(start, stop - start), closed=True)
+                yield pl.concat([opened.slice(first, until - first), closed]).sort(self.stored.key)
+                first = until
+            if begin == end and opened.height:
+                yield opened
+            passed, begin = passed + opened.height, end
+
+    def _opened(self) -> Iterator[pl.DataFrame]:
+        start = 0
+        for piece in _pieces(self.source, self.snapshot, self.names):
+            opened = self.opened.slice(start, piece.height)
+            start += piece.height
+            # by way of Arrow, since a few rows that polars has filtered hold on to the text of all
+            rows = piece if opened.all() else pl.DataFrame(piece.filter(opened).to_arrow())
+            yield self._marked(rows, closed=False)
+
+    def _marked(self, rows: pl.DataFrame, *, closed: bool) -> pl.DataFrame:
+        missing = [pl.lit(None, t).alias(n) for n, t in self.stored.dtypes.items() if n not in (*rows.columns, FROM, CLOSED)]
+        stamp = pl.lit(self.at, self.stored.dtypes[FROM]).alias(FROM)
+        return rows.with_columns(*missing, stamp, pl.lit(closed).alias(CLOSED)).select(self.stored.names)

@@ -60,8 +60,7 @@ def scan(
     contract: int | str | None = None,
 ) -> pl.LazyFrame:
     """As `read`, as a polars lazy frame: filters and projections reach the files."""
-    history = open_history(name)
-    return _rows(history, _choose(history, partition, version, _moment(as_of), contract), columns)[1]
+    return select(name, partition, version, as_of, columns, contract)[1]
 
 
 def versions(name: str, partition: str | None = None) -> list[Version]:
@@ -139,10 +138,16 @@ def datasets() -> list[str]:
 
 
 def select(
-    name: str, partition: PartitionChoice, version: int | None, as_of: Moment | None, contract: int | str | None = None
-) -> list[Version]:
-    """The versions that `read` would read."""
-    return list(_choose(open_history(name), partition, version, _moment(as_of), contract).versions)
+    name: str,
+    partition: PartitionChoice = None,
+    version: int | None = None,
+    as_of: Moment | None = None,
+    columns: Sequence[str] | None = None,
+    contract: int | str | None = None,
+) -> tuple[Sequence[Version], pl.LazyFrame]:
+    """As `scan`, with the versions whose rows these are."""
+    history = open_history(name)
+    return _rows(history, _choose(history, partition, version, _moment(as_of), contract), columns)
 
 
 def frame(

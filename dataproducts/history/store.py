@@ -22,7 +22,7 @@ from dataproducts.history.ledger import STAMPS, Version, newest
 from dataproducts.history.table import UNREADABLE, Conflict, HistoryTable, Overtaken
 
 _ATTEMPTS = 50
-_CELLS_AT_ONCE = 8_000_000  # rows x columns written in one piece
+_CELLS_AT_ONCE = 4_000_000  # rows x columns written in one piece
 
 
 @dataclass(frozen=True)

@@ -390,9 +390,11 @@ def _write_parquet(path: Path, chunks: Iterable[pl.DataFrame]) -> None:
     else:
         import pyarrow.parquet as pq
 
-        with pq.ParquetWriter(path, first.to_arrow().schema, compression="zstd", compression_level=1) as writer:
-            for chunk in (first, second):
-                writer.write_table(chunk.to_arrow(), row_group_size=ROW_GROUP)
+        schema, waiting = first.clear().to_arrow().schema, [second, first]
+        del first, second  # they are large: each goes once it is written
+        with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+            while waiting:
+                writer.write_table(waiting.pop().to_arrow(), row_group_size=ROW_GROUP)
             for chunk in iterator:
                 writer.write_table(chunk.to_arrow(), row_group_size=ROW_GROUP)
     with path.open("rb") as file:

@@ -68,6 +68,30 @@ def _extents(frame: pl.LazyFrame, height: int, names: Sequence[str], open_: Sequ
     return {n: (found[f"n\x00{n}"], found.get(f"a\x00{n}"), found.get(f"z\x00{n}")) for n in names}
 
 
+def plain(profiles: Sequence[ColumnProfile]) -> list[dict[str, Any]]:
+    """The profile for JSON: values as short texts; of personal and nested columns only how many are missing."""
+    return [
+        {"name": p.name, "nulls": p.nulls}
+        if p.distinct is None
+        else {
+            "name": p.name,
+            "nulls": p.nulls,
+            "distinct": p.distinct,
+            "smallest": _short(p.smallest),
+            "largest": _short(p.largest),
+            "frequent": [[_short(value), count] for value, count in p.frequent],
+        }
+        for p in profiles
+    ]
+
+
+def _short(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = "".join(c if c.isprintable() else " " for c in str(value)[: 2 * TEXT]).strip()
+    return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
+
+
 def profile_markdown(profiles: list[ColumnProfile], rows: int) -> str:
     """The profile as a table for people."""
     lines = ["| column | missing | distinct | smallest | largest | most frequent |", "|---|---:|---:|---|---|---|"]

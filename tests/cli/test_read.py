@@ -9,11 +9,13 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from dataproducts.cli import rows
+from dataproducts.history import lake
 from dataproducts.history.store import DatasetHistory
 from tests.cli.conftest import Location
 
@@ -50,6 +52,25 @@ def test_csv_says_everything_without_loss(items: Location) -> None:
     assert json.loads(records["bøtte\nrød"]["tags"]) == ["sand", 'å "leke"', None]
     assert records[" "]["tags"] == "[]"
     assert spade["tags"] == ""
+
+
+def test_rows_and_the_note_on_them_are_of_one_choice_of_versions(items: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[object] = []
+    choose = lake._choose
+
+    def choosing(*arguments: Any) -> Any:
+        if chosen:  # what another writer commits meanwhile
+            items.rows(items=[])
+            items.ok("materialize", "weather/items")
+        chosen.append(choose(*arguments))
+        return chosen[-1]
+
+    monkeypatch.setattr(lake, "_choose", choosing)
+    result = items.run("read", "weather/items", "--format", "json")
+    assert len(json.loads(result.stdout)) == 3
+    assert result.stderr.startswith("version 1, ")
+    assert "3 rows" in result.stderr
+    assert len(chosen) == 1
 
 
 def test_json_is_one_array_with_decimals_as_strings(items: Location) -> None:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import dataproducts as dp
 from dataproducts.errors import DeclarationError, HistoryError
+from dataproducts.history import intervals
+from dataproducts.history.content import content_hash
 from dataproducts.history.intervals import incorporate, interval_contract
 from dataproducts.history.store import DatasetHistory, Draft
 
@@ -194,6 +196,71 @@ def test_a_clock_set_back_between_two_days_leaves_every_earlier_reading_whole(wo
         read(as_of=one - timedelta(days=1))  # the second day, told from the first, cannot be known before it
 
 
+def read_little_at_once(patch: pytest.MonkeyPatch) -> None:
+    """As if a few rows were more than fit in memory."""
+    patch.setattr(intervals, "_CELLS_HELD", 0)
+    patch.setattr(intervals, "_CELLS_AT_ONCE", 8)
+    patch.setattr(intervals, "_ROWS_AT_ONCE", 2)
+
+
+def stock_of_four_days() -> dict[str, pl.DataFrame]:
+    """Four days of which the third changes most, under a key of two columns."""
+    whole = pl.DataFrame(
+        [(f"shop {n % 3}", n, f"a name that is longer than twelve letters {n}", [f"t{n}"] if n % 4 else None) for n in range(40)],
+        schema={"shop": pl.String, "number": pl.Int64, "name": pl.String, "tags": pl.List(pl.String)},
+        orient="row",
+    )
+    renamed = whole.with_columns(pl.when(pl.col("number") % 5 > 0).then(pl.col("name") + "!").otherwise("name").alias("name"))
+    return {
+        "2026-01-01": whole,
+        "2026-01-02": whole.filter(pl.col("number") % 10 != 3),
+        "2026-01-03": renamed.filter(pl.col("number") % 3 != 1),
+        "2026-01-04": whole.clear(),
+    }
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("apart", [True, False])
+def test_snapshots_read_piece_by_piece_give_the_versions_that_whole_ones_give(
+    apart: bool, ordered: bool, lake: str, declare: Callable[..., Any]
+) -> None:
+    days = stock_of_four_days()
+    contract = declare(days["2026-01-01"].schema, ("shop", "number"), dataset="shop/stock", kind="snapshot")
+    history = interval_contract(contract, dataset="shop/stock_history", version="1.0.0", moment=pl.Date())
+    source = DatasetHistory(f"{lake}/source", "shop/stock")
+    drafts = [Draft.of(day, rows, contract) for day, rows in days.items()]
+    if not ordered:  # which the kit never writes
+        drafts = [
+            Draft(day, lambda rows=rows: (rows.reverse(),), rows.height, content_hash([rows], contract.dtypes))
+            for day, rows in days.items()
+        ]
+    for together in [[d] for d in drafts] if apart else [drafts]:
+        source.commit(together, contract)
+    taken: dict[str, DatasetHistory] = {}
+    heights: list[int] = []
+    for how in ("whole", "in pieces"):
+        taken[how] = DatasetHistory(f"{lake}/{how}", "shop/stock_history")
+        with pytest.MonkeyPatch.context() as patch:
+            if how == "in pieces":
+                read_little_at_once(patch)
+
+                def recorded(chunks: Any, dtypes: Any) -> str:
+                    held = list(chunks)
+                    heights.extend(chunk.height for chunk in held)
+                    return content_hash(held, dtypes)
+
+                patch.setattr(intervals, "content_hash", recorded)
+            incorporate(taken[how], history, source, contract, list(days), date.fromisoformat)
+    whole, pieces = (taken[how].current() for how in ("whole", "in pieces"))
+    assert [whole[day].rows for day in days] == [40, 4, 33, 27]
+    assert {day: v.content_hash for day, v in pieces.items()} == {day: v.content_hash for day, v in whole.items()}
+    for day in days:
+        assert taken["in pieces"].collect([pieces[day]]).equals(taken["whole"].collect([whole[day]]))
+    taken["in pieces"].verify(pieces.values())
+    assert heights
+    assert not apart or max(heights) <= 3
+
+
 DAYS = [f"2026-01-{d:02}" for d in range(1, 6)]
 ROWS = st.tuples(
     st.sampled_from([None, "", "x", "y"]), st.sampled_from([None, (), ("a",), (None,)]), st.none()
@@ -206,10 +273,12 @@ STEP = st.tuples(
 
 
 @settings(max_examples=max(12, int(os.environ.get("CRASH_SEEDS", "12"))), deadline=None)
-@given(steps=st.lists(STEP, min_size=1, max_size=5))
-def test_any_order_of_days_late_twice_or_changed_gives_the_intervals_of_the_right_order(steps: list[Any]) -> None:
+@given(steps=st.lists(STEP, min_size=1, max_size=5), large=st.booleans())
+def test_any_order_of_days_late_twice_or_changed_gives_the_intervals_of_the_right_order(steps: list[Any], large: bool) -> None:
     with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATAPRODUCTS_HOME", home)
+        if large:
+            read_little_at_once(patch)
         world = World(f"{home}/lake")
         published: dict[str, Snapshot] = {}
         inside: set[str] = set()

@@ -41,6 +41,7 @@ class Oppdatering(pa.DataFrameModel):
     organisasjonsnummer: str = dp.column(
         "Organisasjonsnummeret til virksomheten hendelsen gjelder.",
         source="organisasjonsnummer",
+        concept="organisasjonsnummer",
         personal="none",
         str_matches=number.FORM,
     )

@@ -14,6 +14,7 @@ class Organisasjonsform(pa.DataFrameModel):
     kode: str = dp.column(
         "Koden for organisasjonsformen; kan inneholde Æ, Ø og Å.",
         source="kode",
+        concept="organisasjonsform",
         personal="none",
         examples=["AS", "ENK", "BEDR"],
         str_length={"min_value": 1},

@@ -27,6 +27,7 @@ class Rolle(pa.DataFrameModel):
     organisasjonsnummer: str = dp.column(
         "Organisasjonsnummeret til virksomheten rollen gjelder.",
         source="organisasjonsnummer",
+        concept="organisasjonsnummer",
         personal="none",
         str_matches=number.FORM,
     )
@@ -40,6 +41,7 @@ class Rolle(pa.DataFrameModel):
     rollegruppe_kode: str = dp.column(
         "Kode for rollegruppen, for eksempel STYR (styre) eller DAGL (daglig leder); kan inneholde Æ, Ø og Å.",
         source="type.kode",
+        concept="rollegruppe",
         personal="none",
         examples=["STYR", "DAGL", "REVI"],
     )
@@ -53,6 +55,7 @@ class Rolle(pa.DataFrameModel):
     rolle_kode: str = dp.column(
         "Kode for rollen, for eksempel LEDE (styrets leder) eller MEDL (styremedlem); kan inneholde Æ, Ø og Å.",
         source="rolle.type.kode",
+        concept="rolle",
         personal="none",
         examples=["LEDE", "MEDL", "DAGL"],
     )
@@ -90,6 +93,7 @@ class Rolle(pa.DataFrameModel):
     enhet_organisasjonsnummer: str = dp.column(
         "Organisasjonsnummeret til virksomheten som har rollen, for eksempel revisor; mangler når en person har den.",
         source="rolle.enhet.organisasjonsnummer",
+        concept="organisasjonsnummer",
         personal="none",
         nullable=True,
     )
@@ -102,6 +106,7 @@ class Rolle(pa.DataFrameModel):
     enhet_organisasjonsform_kode: str = dp.column(
         "Kode for organisasjonsformen til virksomheten som har rollen.",
         source="rolle.enhet.organisasjonsform.kode",
+        concept="organisasjonsform",
         personal="none",
         nullable=True,
     )

@@ -19,6 +19,7 @@ class Underenhet(Virksomhet):
     overordnet_enhet: str = dp.column(
         "Organisasjonsnummeret til enheten som eier underenheten; kan mangle, som oftest når underenheten er i ferd med å bli slettet.",
         source="overordnetEnhet",
+        concept="organisasjonsnummer",
         personal="none",
         nullable=True,
     )

@@ -65,6 +65,7 @@ def address(
             return dp.column(
                 f"Navnet på kommunen i {where}; mangler for utenlandske adresser.",
                 source=source,
+                concept="kommune",
                 personal="none",
                 nullable=True,
             )
@@ -72,6 +73,7 @@ def address(
             return dp.column(
                 f"Nummeret på kommunen i {where}, fire sifre; mangler for utenlandske adresser.",
                 source=source,
+                concept="kommune",
                 personal="none",
                 nullable=True,
                 examples=["0301"],
@@ -105,6 +107,7 @@ class Virksomhet(pa.DataFrameModel):
     organisasjonsnummer: str = dp.column(
         "Organisasjonsnummeret, ni sifre: virksomhetens nøkkel i alle offentlige registre.",
         source="organisasjonsnummer",
+        concept="organisasjonsnummer",
         personal="none",
         str_matches=number.FORM,
     )
@@ -116,12 +119,14 @@ class Virksomhet(pa.DataFrameModel):
     organisasjonsform_kode: str = dp.column(
         "Kode for organisasjonsformen, for eksempel AS, ENK eller BEDR; se datasettet organisasjonsformer.",
         source="organisasjonsform.kode",
+        concept="organisasjonsform",
         personal="none",
         examples=["AS", "ENK", "BEDR"],
     )
     organisasjonsform_beskrivelse: str = dp.column(
         "Navnet på organisasjonsformen, for eksempel Aksjeselskap.",
         source="organisasjonsform.beskrivelse",
+        concept="organisasjonsform",
         personal="none",
         nullable=True,
     )
@@ -152,6 +157,7 @@ class Virksomhet(pa.DataFrameModel):
     naeringskode1_kode: str = dp.column(
         "Næringskoden for hovedaktiviteten (Standard for næringsgruppering, to sifre og inntil tre desimaler).",
         source="naeringskode1.kode",
+        concept="naeringskode",
         personal="none",
         nullable=True,
         examples=["41.000"],
@@ -167,6 +173,7 @@ class Virksomhet(pa.DataFrameModel):
     naeringskode2_kode: str = dp.column(
         "Næringskoden for den nest viktigste aktiviteten.",
         source="naeringskode2.kode",
+        concept="naeringskode",
         personal="none",
         nullable=True,
         str_matches=NAERINGSKODE,
@@ -181,6 +188,7 @@ class Virksomhet(pa.DataFrameModel):
     naeringskode3_kode: str = dp.column(
         "Næringskoden for den tredje viktigste aktiviteten.",
         source="naeringskode3.kode",
+        concept="naeringskode",
         personal="none",
         nullable=True,
         str_matches=NAERINGSKODE,
@@ -195,6 +203,7 @@ class Virksomhet(pa.DataFrameModel):
     hjelpeenhetskode_kode: str = dp.column(
         "Næringskode for en virksomhet som bare betjener andre deler av samme foretak, for eksempel et hovedkontor.",
         source="hjelpeenhetskode.kode",
+        concept="naeringskode",
         personal="none",
         nullable=True,
         examples=["70.100"],
