@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,9 +45,26 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
     with _nothing_to_collect():
         at_hand = {**resources(), **(overrides or {})}
-        located = products().values()
-        _refuse_unknown_parameters(located, {*at_hand, "io_manager"})
-        return dg.Definitions.merge(*(p.definitions() for p in located), dg.Definitions(resources=at_hand))
+        located = products()
+        _refuse_unknown_parameters(located.values(), {*at_hand, "io_manager"})
+        return dg.Definitions.merge(*(p.definitions() for p in located.values()), publication(located), dg.Definitions(resources=at_hand))
+
+
+def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
+    """What tells the catalog of it all, and proves that it has arrived; OpenLineage too, where its client is configured."""
+    from dataproducts.catalog.target import target
+    from dataproducts.publication import lineage_events, sensor
+    from dataproducts.publication.reconcile import reconciliation
+
+    where = settings.location()
+    sensors = [sensor.publication_sensor(located, target, where)]
+    if any(os.environ.get(variable) for variable in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")):
+        other = lineage_events.OpenLineageTarget(located)
+        sensors.append(sensor.publication_sensor(located, other, where, name=lineage_events.NAME))
+    asset, *rest = reconciliation(located, target, where, sensors=[one.name for one in sensors])
+    checks = [one for one in rest if isinstance(one, dg.AssetChecksDefinition)]
+    job, schedule = (one for one in rest if not isinstance(one, dg.AssetChecksDefinition))
+    return dg.Definitions(assets=[asset], asset_checks=checks, jobs=[job], schedules=[schedule], sensors=sensors)
 
 
 @dg.definitions

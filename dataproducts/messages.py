@@ -349,7 +349,7 @@ def _plain(value: Any) -> str:
 
 
 class Receipt(_Fact):
-    """What a catalog did with one message. `problem` says, of a refused one, what is wrong with it."""
+    """What a catalog did with one message. `problem` says what is wrong with a refused one, or how one received before differs."""
 
     key: str
     status: Literal["stored", "already", "refused"]

@@ -56,3 +56,11 @@ def split_name(name: str) -> tuple[str, str]:
     if len(parts) != 2 or not all(re.fullmatch(r"[a-z][a-z0-9_]*", part) for part in parts):
         raise UnknownDataset(f"{name!r} is not the name of a dataset; write it as product/dataset")
     return parts[0], parts[1]
+
+
+def location() -> str:
+    """The code location's name in messages, DATAPRODUCTS_LOCATION: keep it, as a catalog knows what is ours by it."""
+    name = os.environ.get("DATAPRODUCTS_LOCATION") or "dataproducts"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}", name):
+        raise ConfigurationError(f"DATAPRODUCTS_LOCATION is {name!r}; a location's name is letters, digits, '_', '.', ':' and '-'")
+    return name

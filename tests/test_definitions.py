@@ -123,8 +123,14 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
 
 def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> None:
     repository = location.build_defs().get_repository_def()
-    assert {s.name: s.default_status.value for s in repository.schedule_defs} == {"enhetsregisteret_daily": "RUNNING"}
-    assert {s.name: s.default_status.value for s in repository.sensor_defs} == {"enhetsregisteret_automation": "RUNNING"}
+    assert {s.name: s.default_status.value for s in repository.schedule_defs} == {
+        "enhetsregisteret_daily": "RUNNING",
+        "reconcile_catalog_schedule": "RUNNING",
+    }
+    assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
+        "enhetsregisteret_automation": "RUNNING",
+        "publish_metadata": "RUNNING",
+    }
 
 
 def test_a_resource_can_be_replaced_for_a_test() -> None:
@@ -285,7 +291,7 @@ def test_sandboxes_examples_and_schemas_are_not_taken_for_definitions(
     folder = add_product(repository, facts_file, "p")
     for module in ("sandbox", "examples", "schemas"):
         (folder / f"{module}.py").write_text("raise RuntimeError('imported')\n")
-    assert {key.path[0] for key in load().resolve_asset_graph().get_all_asset_keys()} == {"p"}
+    assert {key.path[0] for key in load().resolve_asset_graph().get_all_asset_keys()} - {"dataproducts"} == {"p"}
 
 
 def test_an_environment_that_does_not_exist_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,5 +391,5 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     listed = json.loads(done.stdout)
     assert "enhetsregisteret/enheter" in {asset["asset_key"] for asset in listed["assets"]}
-    assert {schedule["name"] for schedule in listed["schedules"]} == {"enhetsregisteret_daily"}
-    assert {sensor["name"] for sensor in listed["sensors"]} == {"enhetsregisteret_automation"}
+    assert {schedule["name"] for schedule in listed["schedules"]} == {"enhetsregisteret_daily", "reconcile_catalog_schedule"}
+    assert {sensor["name"] for sensor in listed["sensors"]} == {"enhetsregisteret_automation", "publish_metadata"}

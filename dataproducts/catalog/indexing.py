@@ -13,6 +13,7 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.markdown import plain
 from dataproducts.catalog.search import index as search_index
 from dataproducts.catalog.search.documents import Document
+from dataproducts.catalog.tables import name_of
 
 _DEPRECATED = ("deprecated", "retired")
 
@@ -75,7 +76,7 @@ def _current(connection: sa.Connection, subjects: set[str]) -> dict[str, _Row]:
     for some in _slices(sorted(subjects | products)):
         query = (
             sa.select(c.c.subject, c.c.product, c.c.body, c.c.changed, *(s.c[name] for name in _STATE))
-            .select_from(c.outerjoin(s, c.c.subject == "dataset:" + s.c.dataset))
+            .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
             .where(c.c.subject.in_(some))
         )
         for row in connection.execute(query).mappings():

@@ -13,6 +13,7 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.assertions import ABOUT, DERIVED_FROM, OWNED_BY, USES
 from dataproducts.catalog.graph import Node, valid
 from dataproducts.catalog.store import TIMED, changes, parse_body
+from dataproducts.catalog.tables import name_of
 from dataproducts.messages import ColumnFacts, ColumnFigures, Concept, DatasetBody, ProductBody
 
 CALENDAR = 400
@@ -306,7 +307,7 @@ def product(connection: sa.Connection, name: str, as_of: datetime | None = None)
         since=found["since"],
         changed=found["changed"],
         datasets=summaries(connection, t.current.c.product == name, as_of=as_of),
-        voices=_voices(connection, f"product:{name}", as_of),
+        voices=voices(connection, f"product:{name}", as_of),
         used_by=tuple(Neighbor(r["id"], r["kind"], r["label"], "down", body=r["body"]) for r in using),
     )
 
@@ -527,7 +528,7 @@ def front(connection: sa.Connection, now: datetime) -> Front:
     freshness: dict[str, int] = {}
     quality: dict[str, int] = {}
     grouped = sa.select(c.c.kind, s.c.freshness, s.c.quality, sa.func.count()).select_from(
-        c.outerjoin(s, c.c.subject == "dataset:" + s.c.dataset)
+        c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
     )
     for kind, fresh, good, many in connection.execute(grouped.where(c.c.body.is_not(None)).group_by(c.c.kind, s.c.freshness, s.c.quality)):
         counts[kind] = counts.get(kind, 0) + many
@@ -604,15 +605,19 @@ def summaries(
         .limit(1)
         .scalar_subquery()
     )
-    query = (
-        sa.select(c.c.subject, c.c.product, c.c.body, c.c.changed, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
-        .select_from(c.outerjoin(s, c.c.subject == "dataset:" + s.c.dataset))
-        .where(c.c.kind == "dataset", where)
+    chosen = (
+        sa.select(c.c.subject)
+        .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
+        .where(c.c.kind == "dataset", where, *([c.c.body.is_not(None)] if as_of is None else []))
         .order_by(order if order is not None else c.c.subject)
         .limit(limit)
     )
-    if as_of is None:
-        query = query.where(c.c.body.is_not(None))
+    query = (  # what is shown is read of the chosen alone: bodies are large
+        sa.select(c.c.subject, c.c.product, c.c.body, c.c.changed, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
+        .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
+        .where(c.c.subject.in_(chosen))
+        .order_by(order if order is not None else c.c.subject)
+    )
     rows = list(connection.execute(query).mappings())
     then = _then(connection, [r["subject"] for r in rows], as_of) if as_of is not None else {}
     found = []
@@ -650,7 +655,7 @@ def neighbors(connection: sa.Connection, node_id: str, as_of: datetime | None = 
     both = sa.union(up, down).subquery()
     query = (
         sa.select(both.c.id, both.c.direction, n.c.kind, n.c.label, n.c.body, s.c.freshness, s.c.quality)
-        .select_from(both.outerjoin(n, sa.and_(n.c.id == both.c.id, valid(n, as_of))).outerjoin(s, both.c.id == "dataset:" + s.c.dataset))
+        .select_from(both.outerjoin(n, sa.and_(n.c.id == both.c.id, valid(n, as_of))).outerjoin(s, s.c.dataset == name_of(both.c.id)))
         .order_by(both.c.direction.desc(), both.c.id)
         .limit(limit)
     )
@@ -673,7 +678,7 @@ def _definitions(connection: sa.Connection, subjects: Sequence[str], as_of: date
             *(s.c[n] for n in State.__dataclass_fields__), p.c.rows.label("newest_rows"), v.c.profile,
         )
         .select_from(
-            c.outerjoin(s, c.c.subject == "dataset:" + s.c.dataset)
+            c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
             .outerjoin(p, sa.and_(p.c.dataset == s.c.dataset, p.c.partition == s.c.newest_partition))
             .outerjoin(
                 v,
@@ -752,7 +757,8 @@ def _recent(connection: sa.Connection, subject: str, as_of: datetime | None) -> 
     return tuple(results), tuple(failures), _voices_of(found)
 
 
-def _voices(connection: sa.Connection, subject: str, as_of: datetime | None) -> Voices:
+def voices(connection: sa.Connection, subject: str, as_of: datetime | None = None) -> Voices:
+    """What people have added to a subject; one query."""
     return _voices_of(_union(connection, _voice_parts(subject, as_of)))
 
 

@@ -40,7 +40,7 @@ TIMED = ("daily", "hourly", "weekly", "monthly", "time")
 
 
 @dataclass
-class _Touched:
+class Touched:
     """What a transaction has to bring up to date before it ends."""
 
     datasets: set[str] = field(default_factory=set)
@@ -68,17 +68,17 @@ class Store:
         with self.database.writing() as connection:
             taken = self._received(connection, [key for key, _ in digests])
             owners = self._owners(connection, messages)
-            touched = _Touched()
+            touched = Touched()
             fresh: list[dict[str, Any]] = []
             for message, (key, sha) in zip(messages, digests, strict=True):
                 problem = self._refusal(message, location, owners)
-                if problem is None and taken.get(key, sha) != sha:
-                    problem = "another message of the same identity and with other content was received before; it stands"
                 if problem is not None:
                     receipts.append(Receipt(key=key, status="refused", problem=problem))
                     continue
                 if key in taken:
-                    receipts.append(Receipt(key=key, status="already"))
+                    # a publisher that has learned to say more of an old event says it with the event's key: that is no fault of anybody's
+                    other = None if taken[key] == sha else "it was received before with other content, which stands"
+                    receipts.append(Receipt(key=key, status="already", problem=other))
                     continue
                 taken[key] = sha
                 fresh.append({"key": key, "digest": sha, "received": now})
@@ -101,20 +101,26 @@ class Store:
                 return 0
         with self.database.writing() as connection:
             late = set(connection.execute(due.limit(500)).scalars())
-            self._settle(connection, _Touched(datasets=late), now)
+            self._settle(connection, Touched(datasets=late), now)
         return len(late)
 
     def newest(self, location: str) -> dict[str, dict[str, tuple[int, str]]]:
-        """By dataset and partition, number and content hash of the newest version from a code location."""
-        state, found = t.partition_state, {}  # type: ignore[var-annotated]
+        """By dataset and partition, number and content hash of the newest version from a code location.
+
+        A declared dataset without a version is there with no partitions.
+        """
+        state = t.partition_state
+        found: dict[str, dict[str, tuple[int, str]]] = {}
         query = (
-            sa.select(state.c.dataset, state.c.partition, state.c.number, state.c.hash)
-            .join(t.current, t.current.c.subject == "dataset:" + state.c.dataset)
-            .where(t.current.c.location == location)
+            sa.select(t.current.c.subject, state.c.partition, state.c.number, state.c.hash)
+            .select_from(t.current.outerjoin(state, state.c.dataset == t.name_of(t.current.c.subject)))
+            .where(t.current.c.location == location, t.current.c.kind == "dataset", t.current.c.body.is_not(None))
         )
         with self.database.reading() as connection:
-            for dataset, partition, number, content in connection.execute(query):
-                found.setdefault(dataset, {})[partition] = (number, content)
+            for subject, partition, number, content in connection.execute(query):
+                versions = found.setdefault(subject.removeprefix("dataset:"), {})
+                if partition is not None:
+                    versions[partition] = (number, content)
         return found
 
     def _received(self, connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -137,7 +143,7 @@ class Store:
             return f"product {product!r} belongs to code location {held!r}; give yours another name"
         return None
 
-    def _take(self, connection: sa.Connection, message: Message, touched: _Touched) -> None:
+    def _take(self, connection: sa.Connection, message: Message, touched: Touched) -> None:
         if isinstance(message, Definition):
             self._define(connection, message, touched)
         elif isinstance(message, Delivery):
@@ -160,7 +166,7 @@ class Store:
 
     # Definitions
 
-    def _define(self, connection: sa.Connection, message: Definition, touched: _Touched) -> None:
+    def _define(self, connection: sa.Connection, message: Definition, touched: Touched) -> None:
         body = message.body
         plain = None if body is None else body.model_dump(mode="json")
         self.define(
@@ -183,7 +189,7 @@ class Store:
         at: datetime,
         location: str,
         body: Any,
-        touched: _Touched,
+        touched: Touched,
         says: Callable[[Any], Asserted],
     ) -> None:
         """Keep an observation of a subject and bring the graph's intervals in line with all observations of it."""
@@ -284,7 +290,7 @@ class Store:
 
     # Deliveries and checks
 
-    def _deliver(self, connection: sa.Connection, m: Delivery, touched: _Touched) -> None:
+    def _deliver(self, connection: sa.Connection, m: Delivery, touched: Touched) -> None:
         order = {"at": m.at, "storage_id": m.storage_id}
         self._add(
             connection,
@@ -346,7 +352,7 @@ class Store:
         if rows:
             connection.execute(sa.insert(i), list(rows.values()))
 
-    def _check(self, connection: sa.Connection, m: CheckResult, touched: _Touched) -> None:
+    def _check(self, connection: sa.Connection, m: CheckResult, touched: Touched) -> None:
         order = {"at": m.at, "storage_id": m.storage_id}
         found = {"passed": m.passed, "severity": m.severity}
         row = {"dataset": m.dataset, "check": m.check, "run": m.run, "partitions": m.partitions, "facts": dict(m.facts), **order, **found}
@@ -369,7 +375,7 @@ class Store:
 
     # What follows
 
-    def _settle(self, connection: sa.Connection, touched: _Touched, now: datetime) -> None:
+    def _settle(self, connection: sa.Connection, touched: Touched, now: datetime) -> None:
         for dataset in sorted(touched.datasets):
             self._settle_dataset(connection, dataset, now)
         indexing.index(connection, touched.subjects, now)

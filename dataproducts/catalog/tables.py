@@ -62,6 +62,11 @@ def _table(name: str, *parts: Any, rowid: bool = True) -> sa.Table:
     return sa.Table(name, metadata, *parts, sqlite_with_rowid=rowid)
 
 
+def name_of(subject: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The dataset's name in `dataset:<name>`: so written that a join finds states by their key."""
+    return sa.func.substr(subject, len("dataset:") + 1)
+
+
 Big = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 Word = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 """Text that is ordered by its bytes everywhere."""

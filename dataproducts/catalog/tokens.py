@@ -69,6 +69,29 @@ def any_valid(store: Store) -> bool:
         return connection.execute(valid.limit(1)).first() is not None
 
 
+@dataclass(frozen=True)
+class Issued:
+    """A token that was made, without its secret; `state` is valid, expired or revoked."""
+
+    name: str
+    scopes: tuple[str, ...]
+    created: datetime
+    expires: datetime | None
+    state: str
+
+
+def issued(store: Store) -> list[Issued]:
+    """Every token there ever was, oldest first."""
+    k, now = t.token, store.clock()
+    with store.database.reading() as connection:
+        rows = connection.execute(sa.select(k).order_by(k.c.created, k.c.name)).mappings().all()
+    return [Issued(r["name"], tuple(r["scopes"]), r["created"], r["expires"], _state(r["expires"], r["revoked"], now)) for r in rows]
+
+
+def _state(expires: datetime | None, revoked: datetime | None, now: datetime) -> str:
+    return "revoked" if revoked is not None else "expired" if expires is not None and expires <= now else "valid"
+
+
 def revoke(store: Store, name: str) -> int:
     """Revoke every token of a name; gives how many there were."""
     with store.database.writing() as connection:

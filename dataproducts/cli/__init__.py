@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dataproducts import __version__
+from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
 from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
@@ -12,6 +13,7 @@ from dataproducts.cli.materialize import materialize
 from dataproducts.cli.new import new
 from dataproducts.cli.quarantine import quarantine
 from dataproducts.cli.read import changes, read
+from dataproducts.cli.reconcile import reconcile
 from dataproducts.cli.up import up
 from dataproducts.cli.versions import versions
 
@@ -27,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, new):
+for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, reconcile, catalog, new):
     cli.add_command(command)
 
 

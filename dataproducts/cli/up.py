@@ -1,4 +1,4 @@
-"""`dataproducts up`: sandbox sources, a fortnight of history, then Dagster with its schedules running."""
+"""`dataproducts up`: sandbox sources, a fortnight of history told to the catalog, then Dagster and the catalog's pages."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ if TYPE_CHECKING:
     from dataproducts.sandbox import Upstream
 
 NIGHTS = 14
-DAGSTER_PORT = 3000
+DAGSTER_PORT, CATALOG_PORT = 3000, 8080
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Materialize, show what now exists, and exit; no servers.")
+@click.option("--once", is_flag=True, help="Materialize, publish, show what now exists, and exit; no servers.")
 @click.option("--port", default=DAGSTER_PORT, show_default=True, help="Port of Dagster's UI.")
-def up(once: bool, port: int) -> None:
-    """Run the products on sandbox sources and open Dagster."""
+@click.option("--catalog-port", default=CATALOG_PORT, show_default=True, help="Port of the catalog.")
+def up(once: bool, port: int, catalog_port: int) -> None:
+    """Run it all on sandbox sources, with Dagster and catalog."""
     from dataproducts.sandbox import upstreams
 
     if not once:
-        _refuse_taken(port)
+        _refuse_taken(port, "--port")
+        _refuse_taken(catalog_port, "--catalog-port")
     dagster_home()
     today = datetime.now(ZoneInfo("Europe/Oslo")).date()
     with upstreams(_first_day(today)) as sandboxes:
         failures = _nights(sandboxes, today)
+        told = _publish()
         _show()
+        print(f"The catalog: {told}", flush=True)
         if once:
             if failures:
                 raise DataProductsError(f"{len(failures)} runs failed; the first: {failures[0]}")
             return
-        _serve(port)
+        _serve(port, catalog_port)
 
 
 def _first_day(today: date) -> date:
@@ -167,35 +171,61 @@ def _show() -> None:
     Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
-def _refuse_taken(port: int) -> None:
+def _publish() -> str:
+    """Tell the catalog of everything at once, as its sensor will from now on; gives the sentence that proves it."""
+    import dagster as dg
+
+    from dataproducts.catalog.target import target
+    from dataproducts.definitions import products
+    from dataproducts.publication.reconcile import reconcile, sentence
+    from dataproducts.publication.sensor import Publication
+
+    located, where, at_hand = products(), settings.location(), target()
+    publication = Publication(located, at_hand, where)
+    with dg.DagsterInstance.get() as instance:
+        cursor: str | None = None
+        while True:
+            ticked = publication.tick(instance, cursor)
+            cursor = ticked.cursor
+            if not ticked.sent:
+                return sentence(reconcile(instance, located, at_hand, where))
+
+
+def _refuse_taken(port: int, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise ConfigurationError(f"port {port} is taken; stop what listens there, or choose another with --port") from None
+            raise ConfigurationError(f"port {port} is taken; stop what listens there, or choose another with {option}") from None
 
 
-def _serve(port: int) -> None:
-    """Run Dagster's webserver and daemon until they are interrupted or one of them ends."""
+def _serve(port: int, catalog_port: int) -> None:
+    """Run Dagster's webserver and daemon and the catalog until they are interrupted or one of them ends."""
     workspace = Path("workspace.yaml")
     where = ["-w", str(workspace.absolute())] if workspace.exists() else ["-m", "dataproducts.definitions"]
     tools = Path(sys.executable).parent
     log = (settings.home() / "dagster.log").open("ab")
+    pages, dagster = f"http://localhost:{catalog_port}", f"http://localhost:{port}"
+    environment = {"CATALOG_BASE_URL": pages, "CATALOG_DAGSTER_URL": dagster, **os.environ}
+    commands = [
+        ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *where],
+        ["dagster-daemon", "run", *where],
+        ["dataproducts", "catalog", "serve", "--local", "--port", str(catalog_port)],
+    ]
     servers = [
-        subprocess.Popen([str(tools / name), *arguments, *where], stdout=log, stderr=log, start_new_session=True)
-        for name, arguments in (
-            ("dagster-webserver", ["-h", "127.0.0.1", "-p", str(port)]),
-            ("dagster-daemon", ["run"]),
-        )
+        subprocess.Popen([str(tools / name), *arguments], stdout=log, stderr=log, start_new_session=True, env=environment)
+        for name, *arguments in commands
     ]
     stop = signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
+        if _answers(catalog_port, servers):
+            print(f"\nThe catalog is on {pages}", flush=True)
         if _answers(port, servers):
-            print(f"\nDagster is on http://localhost:{port}  (log: {log.name}; Ctrl-C stops everything)", flush=True)
+            print(f"Dagster is on {dagster}  (log: {log.name}; Ctrl-C stops everything)", flush=True)
         while all(server.poll() is None for server in servers):
             time.sleep(0.5)
-        raise ConfigurationError(f"Dagster stopped by itself; {log.name} says why")
+        raise ConfigurationError(f"Dagster or the catalog stopped by itself; {log.name} says why")
     except KeyboardInterrupt:
         print("\nStopped.")
     finally:

@@ -38,11 +38,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, catalog_port = probe.getsockname()[1], other.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "ENHETSREGISTERET_URL")}
-    command = [sys.executable, "-m", "dataproducts", "up", "--port", str(port)]
+    command = [sys.executable, "-m", "dataproducts", "up", "--port", str(port), "--catalog-port", str(catalog_port)]
     with (home / "up.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env={**environment, "DATAPRODUCTS_HOME": str(home)}, stdout=log, stderr=log)
     try:

@@ -1,0 +1,245 @@
+"""The catalog with 20,000 datasets (100,000 objects) on SQLite, served by one process and asked over HTTP by one client.
+
+Floor: the liveness answer of the same process, which is what HTTP and Starlette cost here. Targets are for the 95th of a hundred.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+from benchmarks.measurement import Comparison, Size, scratch
+from benchmarks.peers import Peers
+
+DATASETS = {"small": 60, "full": 20_000}
+PER_PRODUCT, ASKED = 20, {"small": 10, "full": 200}
+NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
+LOCATION = "benchmark"
+TYPES = ("String", "Int64", "Float64", "Date", "Boolean", "Decimal(20, 2)")
+WORDS = """
+    arbeidsgiver arbeidstaker bedrift virksomhet enhet organisasjon næring kommune fylke adresse stilling annonse søker vedtak
+    sak utbetaling ytelse pensjon uføre sykepenger foreldrepenger dagpenger bidrag barnetrygd tiltak oppfølging aktivitet møte
+    dialog inntekt skatt faktura leverandør budsjett regnskap konto bilag avdeling prosjekt innkjøp kontrakt lønn ansatt
+    kompetanse kurs bruker besøk klikk søk side melding varsel hendelse logg feil svar tid dato måned uke døgn år periode beløp
+    antall andel status employer employee company entity industry address vacancy applicant decision case payment benefit pension
+    sickness income tax invoice vendor budget account voucher department project purchase contract salary skill course visit
+    search message event
+""".split()  # noqa: SIM905
+
+
+def run(size: Size, rounds: int, peers: Peers | None) -> list[Comparison]:
+    """Fill a catalog, serve it, and ask for its pages."""
+    r = random.Random(1)
+    many, asked = DATASETS[size], ASKED[size] * rounds
+    with scratch() as folder:
+        database = folder / "catalog.db"
+        publish = _fill(database, many, r)
+        with _Served(database) as (get, started, memory):
+            floor = _times(get, ["/health/live"] * asked)
+            names = [_name(r.randrange(many)) for _ in range(asked)]
+            pages = {
+                "search": [_search(r, names[i]) for i in range(asked)],
+                "suggest": [f"/suggest?q={r.choice(WORDS)[: r.randint(1, 5)]}" for _ in range(asked)],
+                "dataset page": [f"/datasets/{name}" for name in names],
+                "lineage page": [f"/datasets/{name}/lineage?up=3&down=3" for name in names],
+            }
+            first = {page: _times(get, addresses[:1])[0] for page, addresses in pages.items()}
+            taken = {page: _times(get, addresses) for page, addresses in pages.items()}
+            resident = memory()
+    what = f"{many:,} datasets in {_objects(many):,} objects"
+    limits = {"search": 0.050, "suggest": 0.015, "dataset page": 0.030, "lineage page": 0.050}
+    found = []
+    for page, times in taken.items():
+        also = f"{what}; cold {first[page] * 1e3:.1f} ms, p50 {_of(times, 50) * 1e3:.1f} ms"
+        found.append(_compared(f"{page} p95", also, _of(times, 95), floor, limits[page]))
+    found.append(_compared("search p50", what, _of(taken["search"], 50), floor, 0.010))
+    found.append(_compared("publish p95", f"one version into {what}", _of(publish, 95), floor, 0.020))
+    also = f"from the command to ready, {what}; {resident:.0f} MB resident after all pages (target 150)"
+    found.append(_compared("catalog start", also, started, floor, 1.0))
+    return found
+
+
+def _compared(name: str, what: str, ours: float, floor: list[float], target: float) -> Comparison:
+    return Comparison(name, what, ours, _of(floor, 95), "the liveness answer, p95", target, target_is_seconds=True)
+
+
+def _of(times: list[float], percent: int) -> float:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+def _objects(many: int) -> int:
+    return many * 5  # itself and four columns, on average; products, teams and concepts come on top
+
+
+def _name(number: int) -> str:
+    return f"product_{number // PER_PRODUCT:04}/{WORDS[number % len(WORDS)].translate(_ASCII)}_{number}"
+
+
+_ASCII = str.maketrans("æøå", "aoa")
+
+
+def _search(r: random.Random, name: str) -> str:
+    """What people type: a name, one word or two, a common one, a prefix, and sometimes a facet."""
+    kind = r.random()
+    text = name if kind < 0.15 else r.choice(WORDS) if kind < 0.5 else " ".join(r.sample(WORDS, 2)) if kind < 0.85 else "antall"
+    return f"/search?q={text}" + r.choice(["", "", "&kind=dataset", "&access=internal", "&theme=ECON&kind=column"])
+
+
+def _fill(database: Path, many: int, r: random.Random) -> list[float]:
+    """Publish everything; gives the seconds that single deliveries took at the end."""
+    from dataproducts.catalog.database import Database
+    from dataproducts.catalog.store import Store
+
+    store = Store(Database(f"sqlite:///{database}"), lambda: NOW)
+    waiting: list[Any] = []
+    for number in range(many):
+        if number % PER_PRODUCT == 0:
+            waiting.append(_product(number // PER_PRODUCT, r))
+        waiting += [_dataset(number, r), _delivery(number, 1, 1)]
+        if len(waiting) > 450:
+            store.apply(waiting)
+            waiting = []
+    store.apply(waiting)
+    taken = []
+    for turn in range(200):
+        message = _delivery(r.randrange(many), 2, 24 + turn)
+        start = perf_counter()
+        store.apply([message])
+        taken.append(perf_counter() - start)
+    store.database.close()
+    return taken
+
+
+def _product(number: int, r: random.Random) -> Any:
+    from dataproducts.messages import Definition, ProductBody
+    from dataproducts.product_facts import ProductFacts
+
+    words = r.sample(WORDS, 3)
+    facts = {
+        "name": f"product_{number:04}",
+        "title": {"nb": " ".join(words).capitalize()},
+        "description": {"nb": " ".join(r.choices(WORDS, k=25)).capitalize() + "."},
+        "status": "active",
+        "team": f"team-{number % 100}",
+        "contact": {"name": "Team", "email": f"team-{number % 100}@example.com"},
+        "personal_data": {"class": "none", "reason": "Synthetic."},
+        "access": {"level": r.choice(["open", "internal", "restricted"])},
+        "license": "CC_BY_4_0",
+        "publisher": {"name": "NAV", "organization_number": "889640782"},
+        "themes": [r.choice(["ECON", "GOVE", "SOCI", "TRAN"])],
+        "keywords": words,
+        "periodicity": "DAILY",
+        "language": ["nb"],
+    }
+    body = ProductBody(facts=ProductFacts.model_validate(facts))
+    return Definition(location=LOCATION, subject=f"product:{facts['name']}", observed_at=NOW - timedelta(days=9), product=body)
+
+
+def _dataset(number: int, r: random.Random) -> Any:
+    from dataproducts.messages import ColumnFacts, ContractFacts, DatasetBody, Definition, PartitionFacts, PortFacts
+
+    name = _name(number)
+    columns = tuple(
+        ColumnFacts(
+            name=f"{r.choice(WORDS).translate(_ASCII)}_{place}",
+            type=r.choice(TYPES),
+            nullable=place > 0,
+            description=" ".join(r.choices(WORDS, k=8)).capitalize() + ".",
+        )
+        for place in range(r.randint(2, 6))
+    )
+    # some datasets feed hundreds, most a few
+    upstream = {_name(r.randrange(max(1, min(number, 50)) if r.random() < 0.1 else number)) for _ in range(r.randint(0, 3)) if number}
+    body = DatasetBody(
+        name=name,
+        title=" ".join(r.sample(WORDS, 3)).capitalize(),
+        description=" ".join(r.choices(WORDS, k=25)).capitalize() + ".",
+        contract=ContractFacts(version="1.0.0", fingerprint="f", kind="table", columns=columns, key=(columns[0].name,)),
+        partitions=PartitionFacts(kind="daily", start=NOW),
+        access=r.choice(["open", "internal"]),
+        personal="none",
+        freshness_seconds=36 * 3600,
+        upstream=tuple(sorted(upstream)),
+        ports=(PortFacts(name="lake", kind="lake", address=f"lake/{name}"),),
+        checks={"shape": "Columns and types."},
+    )
+    return Definition(location=LOCATION, subject=f"dataset:{name}", observed_at=NOW - timedelta(days=8), dataset=body)
+
+
+def _delivery(number: int, version: int, hours: int) -> Any:
+    from dataproducts.messages import Delivery
+
+    at = NOW - timedelta(days=7) + timedelta(hours=hours, seconds=number)
+    return Delivery(
+        location=LOCATION,
+        dataset=_name(number),
+        partition="2026-11-12",
+        number=version,
+        at=at,
+        storage_id=number * 1000 + hours,
+        run=f"run-{hours}",
+        known_at=at,
+        contract="1.0.0",
+        rows=1000 + hours,
+        content_hash=f"{number}-{version}-{hours}",
+    )
+
+
+class _Served:
+    """The catalog in a process of its own; gives a getter, the seconds until it was ready, and its resident megabytes."""
+
+    def __init__(self, database: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.database = database
+
+    def __enter__(self) -> tuple[Callable[[str], bytes], float, Callable[[], float]]:
+        import httpx
+
+        start = perf_counter()
+        command = [sys.executable, "-m", "dataproducts", "catalog", "serve", "--local", "--port", str(self.port)]
+        environment = {**os.environ, "CATALOG_DATABASE_URL": f"sqlite:///{self.database}", "CATALOG_RATE_LIMIT": "0"}
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        for _ in range(2_000):
+            try:
+                if self.client.get("/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                sleep(0.005)
+        seconds = perf_counter() - start
+
+        def get(address: str) -> bytes:
+            answer = self.client.get(address, headers={"Accept": "text/html"})
+            assert answer.status_code == 200, f"{address}: {answer.status_code}"
+            return answer.content
+
+        return get, seconds, self._resident
+
+    def _resident(self) -> float:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def _times(get: Callable[[str], bytes], addresses: list[str]) -> list[float]:
+    taken = []
+    for address in addresses:
+        start = perf_counter()
+        get(address)
+        taken.append(perf_counter() - start)
+    return taken

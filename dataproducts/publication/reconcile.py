@@ -1,0 +1,271 @@
+"""Whether the catalog has what there is: the lake's ledger and Dagster's event log held against it, and the difference sent again.
+
+The ledger is the truth of what is stored. The log differs from it where a run was killed between the two, or where one of them was
+wiped; then the details say which of them has what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dataproducts.errors import CatalogUnavailable
+from dataproducts.history.ledger import Version
+from dataproducts.messages import MAX_BATCH, CheckResult, Definition, Delivery, Failure, Proof, Target
+from dataproducts.publication import events
+from dataproducts.publication.cursor import Cursor
+from dataproducts.publication.describe import dataset_body, examples, product_body
+from dataproducts.publication.events import NO_RUN, Translation
+from dataproducts.publication.sensor import NAME
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from dataproducts.dataset import Dataset
+    from dataproducts.product import DataProduct
+
+ON_ITS_WAY = timedelta(minutes=2)
+"""What is younger has not had its tick yet, and is not behind."""
+_DETAILS = 100
+
+
+@dataclass
+class Behind:
+    """A partition whose newest version the catalog does not have. `number` is that version, `has` what the catalog has."""
+
+    dataset: str
+    partition: str
+    number: int
+    has: int | None
+    known_at: datetime
+    why: str
+    delivery: Delivery | None = None
+
+
+@dataclass
+class Comparison:
+    """What was found: `compared` partitions, those behind, those too young to be, datasets missing, and where lake and log differ."""
+
+    compared: int = 0
+    behind: list[Behind] = field(default_factory=list)
+    on_their_way: int = 0
+    missing: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def compare(
+    instance: dg.DagsterInstance, products: Mapping[str, DataProduct], target: Target, location: str, now: datetime | None = None
+) -> Comparison:
+    """Hold the newest version of every partition against the target's. Raises CatalogUnavailable where it cannot be asked."""
+    moment = now or datetime.now(UTC)
+    known = target.newest(location)
+    logged = events.newest(instance)
+    translation = Translation(location, {d.op.name: name for name, d in _datasets(products).items()})
+    found = Comparison()
+    for name, dataset in _datasets(products).items():
+        if name not in known:
+            found.missing.append(name)
+        _compare(found, instance, translation, dataset, known.get(name, {}), logged.get(tuple(name.split("/")), {}), moment)
+    return found
+
+
+def _compare(
+    found: Comparison,
+    instance: dg.DagsterInstance,
+    translation: Translation,
+    dataset: Dataset,
+    known: Mapping[str, tuple[int, str]],
+    logged: Mapping[str, int],
+    now: datetime,
+) -> None:
+    name = dataset.contract.dataset
+    stored = dataset.history().current()
+    found.compared += len({*stored, *logged})
+    doubtful = [p for p in sorted({*stored, *logged}) if not _has(known.get(p), stored.get(p))]
+    ids = {p: logged[p] for p in doubtful if p in logged}
+    entries = {e.id: e for e in events.entries_of(instance, list(ids.values()))}
+    payloads = events.records(instance, list(entries))
+    for partition in doubtful:
+        version, number = stored.get(partition), ids.get(partition)
+        delivery = None
+        if number in payloads and not isinstance(payloads[number], BaseException):
+            delivery = translation.delivery(entries[number], payloads[number].dagster_event.event_specific_data.materialization)
+        has = known.get(partition)
+        if version is None and (delivery is None or (has is not None and has[0] >= delivery.number)):
+            if delivery is not None:
+                found.remarks.append(f"{name} {partition}: the event log and the catalog have version {delivery.number}, the lake has none")
+            continue
+        if version is not None and has is not None and has[0] > version.number:
+            found.remarks.append(f"{name} {partition}: the catalog has version {has[0]}, the lake only {version.number}")
+            continue
+        if version is not None and (delivery is None or (delivery.number, delivery.content_hash) != (version.number, version.content_hash)):
+            why = f"the lake has version {version.number}, and the event log {f'version {delivery.number}' if delivery else 'none'}"
+            delivery = _from_ledger(translation.location, version)
+        else:
+            assert delivery is not None
+            why = f"the lake {'and the event log have' if version else 'has none, the event log'} version {delivery.number}"
+        if now - delivery.known_at < ON_ITS_WAY:
+            found.on_their_way += 1
+            continue
+        found.behind.append(Behind(name, partition, delivery.number, has[0] if has else None, delivery.known_at, why, delivery))
+
+
+def _has(known: tuple[int, str] | None, version: Version | None) -> bool:
+    return version is not None and known == (version.number, version.content_hash)
+
+
+def _from_ledger(location: str, version: Version) -> Delivery:
+    """The delivery of a version that no event tells of: its run was killed after the commit."""
+    note = version.note
+    return Delivery(
+        location=location,
+        dataset=version.dataset,
+        partition=version.partition,
+        number=version.number,
+        at=version.known_at,
+        storage_id=0,
+        run=str(note.get("run") or NO_RUN),
+        known_at=version.known_at,
+        contract=version.contract,
+        rows=version.rows,
+        content_hash=version.content_hash,
+        received=note.get("received"),
+        refused=note.get("refused") or 0,
+        inputs={of: tuple((p, n) for p, n in chosen) for of, chosen in (note.get("inputs") or {}).items()},
+    )
+
+
+def repair(products: Mapping[str, DataProduct], target: Target, location: str, found: Comparison, now: datetime | None = None) -> list[str]:
+    """Send what is behind or missing; gives, as sentences, what the target refused."""
+    moment = now or datetime.now(UTC)
+    messages: list[Definition | Delivery | CheckResult | Failure | Proof] = []
+    datasets = _datasets(products)
+    for name in sorted({n.split("/")[0] for n in found.missing}):
+        body = product_body(products[name], examples(products[name].folder))
+        messages.append(Definition(location=location, subject=f"product:{name}", observed_at=moment, product=body))
+    for name in found.missing:
+        declared = dataset_body(datasets[name], examples(products[name.split("/")[0]].folder))
+        messages.append(Definition(location=location, subject=f"dataset:{name}", observed_at=moment, dataset=declared))
+    messages += [b.delivery for b in found.behind if b.delivery is not None]
+    refused = []
+    for at in range(0, len(messages), MAX_BATCH // 5):
+        some = messages[at : at + MAX_BATCH // 5]
+        for message, receipt in zip(some, target.send(some), strict=True):
+            if receipt.status == "refused":
+                refused.append(f"{getattr(message, 'subject', None) or getattr(message, 'dataset', '')} was refused: {receipt.problem}")
+    return refused
+
+
+def reconcile(
+    instance: dg.DagsterInstance,
+    products: Mapping[str, DataProduct],
+    target: Target,
+    location: str,
+    *,
+    found: Comparison | None = None,
+    now: datetime | None = None,
+) -> Proof:
+    """Compare, and tell the target what was proven. Raises CatalogUnavailable where it cannot be asked or told."""
+    moment = now or datetime.now(UTC)
+    found = found or compare(instance, products, target, location, moment)
+    oldest = min((b.known_at for b in found.behind), default=None)
+    details = [f"{name}: the catalog does not know it" for name in found.missing]
+    details += [f"{b.dataset} {b.partition}: {b.why}, the catalog {f'version {b.has}' if b.has else 'none'}" for b in found.behind]
+    details += found.remarks
+    if found.on_their_way:
+        details.insert(0, f"{found.on_their_way} are younger than {ON_ITS_WAY.seconds // 60} minutes, and on their way")
+    if len(details) > _DETAILS:
+        details = [*details[: _DETAILS - 1], f"and {len(details) - _DETAILS + 1} more"]
+    proof = Proof(
+        location=location,
+        at=moment,
+        compared=found.compared,
+        behind=len(found.behind),
+        missing=len(found.missing),
+        dead=len(published(instance, location).dead),
+        lag_seconds=(moment - oldest).total_seconds() if oldest else 0.0,
+        details=tuple(text[:2_000] for text in details),
+    )
+    (receipt,) = target.send([proof])
+    if receipt.status == "refused":
+        raise CatalogUnavailable(f"{target.name} refused the proof of the reconciliation: {receipt.problem}")
+    return proof
+
+
+def published(instance: dg.DagsterInstance, location: str, name: str = NAME) -> Cursor:
+    """The cursor of a location's sensor; an empty one where it has not run."""
+    from dagster._core.definitions.run_request import InstigatorType
+
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    mine = [s for s in states if s.instigator_name == name and s.instigator_data is not None]
+    here = [s for s in mine if s.origin.repository_origin.code_location_origin.location_name == location]
+    found = here or (mine if len(mine) == 1 else [])
+    return Cursor.read(getattr(found[0].instigator_data, "cursor", None)) if found else Cursor()
+
+
+def catalog_asset(location: str) -> dg.AssetSpec:
+    """The catalog as an external asset: what is wrong between it and the location shows as its failing checks."""
+    import dagster as dg
+
+    return dg.AssetSpec(
+        [location, "catalog"],
+        group_name="publication",
+        kinds={"catalog"},
+        description="The catalog, as far as it concerns this location: whether all that is published has arrived.",
+    )
+
+
+def reconciliation(
+    products: Mapping[str, DataProduct],
+    target: Target | Callable[[], Target],
+    location: str,
+    *,
+    sensors: Sequence[str] = (NAME,),
+    cron: str = "17 * * * *",
+) -> list[Any]:
+    """The catalog's asset, its checks, and the job and hourly schedule `reconcile_catalog`, on from the start.
+
+    The check `reconciled` fails while anything is behind or missing. Each sensor has a check of its name that the sensor itself
+    reports; run by hand it repeats what was reported last.
+    """
+    import dagster as dg
+
+    asset = catalog_asset(location)
+
+    @dg.asset_check(asset=asset.key, name="reconciled", description="The catalog has the newest version of every partition.")
+    def reconciled(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
+        at_hand = target() if callable(target) else target
+        proof = reconcile(context.instance, products, at_hand, location)
+        return dg.AssetCheckResult(
+            passed=not proof.behind and not proof.missing,
+            description=sentence(proof),
+            metadata={"compared": proof.compared, "behind": proof.behind, "missing": proof.missing, "given up": proof.dead}
+            | ({"details": dg.MarkdownMetadataValue("\n".join(f"- {text}" for text in proof.details))} if proof.details else {}),
+        )
+
+    def reported(name: str) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=asset.key, name=name, description=f"The sensor {name} has given up no message.")
+        def check(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
+            dead = published(context.instance, location, name).dead
+            said = f"{len(dead)} messages were given up." if dead else "Nothing was given up."
+            return dg.AssetCheckResult(passed=not dead, description=said)
+
+        return check
+
+    job = dg.define_asset_job("reconcile_catalog", selection=dg.AssetSelection.checks(reconciled))
+    schedule = dg.ScheduleDefinition(
+        "reconcile_catalog_schedule", cron_schedule=cron, job=job, default_status=dg.DefaultScheduleStatus.RUNNING
+    )
+    return [asset, reconciled, *map(reported, sensors), job, schedule]
+
+
+def sentence(proof: Proof) -> str:
+    """ "0 behind, 0 missing, proven at 2026-01-31 06:17 UTC"."""
+    dead = f", {proof.dead:,} given up" if proof.dead else ""
+    return f"{proof.behind:,} behind, {proof.missing:,} missing{dead}, proven at {proof.at:%Y-%m-%d %H:%M} UTC"
+
+
+def _datasets(products: Mapping[str, DataProduct]) -> dict[str, Dataset]:
+    return {d.contract.dataset: d for p in products.values() for d in p.datasets.values()}
