@@ -21,7 +21,7 @@ from benchmarks.peers import Peers
 
 DATASETS = {"small": 60, "full": 20_000}
 PER_PRODUCT, ASKED = 20, {"small": 10, "full": 200}
-NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
+NOW = datetime.now(UTC)
 LOCATION = "benchmark"
 TYPES = ("String", "Int64", "Float64", "Date", "Boolean", "Decimal(20, 2)")
 WORDS = """
@@ -47,7 +47,7 @@ def run(size: Size, rounds: int, peers: Peers | None) -> list[Comparison]:
             names = [_name(r.randrange(many)) for _ in range(asked)]
             pages = {
                 "search": [_search(r, names[i]) for i in range(asked)],
-                "suggest": [f"/suggest?q={r.choice(WORDS)[: r.randint(1, 5)]}" for _ in range(asked)],
+                "suggest": [f"/suggest?q={LANGUAGE.some(r, 1)[0][: r.randint(1, 5)]}" for _ in range(asked)],
                 "dataset page": [f"/datasets/{name}" for name in names],
                 "lineage page": [f"/datasets/{name}/lineage?up=3&down=3" for name in names],
             }
@@ -84,13 +84,33 @@ def _name(number: int) -> str:
     return f"product_{number // PER_PRODUCT:04}/{WORDS[number % len(WORDS)].translate(_ASCII)}_{number}"
 
 
+class _Language:
+    """Some 4,000 words, simple ones and compounds of two, as often as words are: the n-th most common one in n times as few places."""
+
+    def __init__(self) -> None:
+        r = random.Random(0)
+        compounds = [a + b for a, b in (r.sample(WORDS, 2) for _ in range(4_000))]
+        self.words = list(dict.fromkeys([*WORDS, *compounds]))
+        total, self.sums = 0.0, []
+        for place in range(1, len(self.words) + 1):
+            total += 1 / (place + 5)
+            self.sums.append(total)
+
+    def some(self, r: random.Random, many: int) -> list[str]:
+        return r.choices(self.words, cum_weights=self.sums, k=many)
+
+    def sentence(self, r: random.Random, many: int) -> str:
+        return " ".join(self.some(r, many)).capitalize() + "."
+
+
+LANGUAGE = _Language()
 _ASCII = str.maketrans("æøå", "aoa")
 
 
 def _search(r: random.Random, name: str) -> str:
     """What people type: a name, one word or two, a common one, a prefix, and sometimes a facet."""
     kind = r.random()
-    text = name if kind < 0.15 else r.choice(WORDS) if kind < 0.5 else " ".join(r.sample(WORDS, 2)) if kind < 0.85 else "antall"
+    text = name if kind < 0.15 else " ".join(LANGUAGE.some(r, 1 if kind < 0.5 else 2)) if kind < 0.9 else WORDS[0]
     return f"/search?q={text}" + r.choice(["", "", "&kind=dataset", "&access=internal", "&theme=ECON&kind=column"])
 
 
@@ -123,11 +143,11 @@ def _product(number: int, r: random.Random) -> Any:
     from dataproducts.messages import Definition, ProductBody
     from dataproducts.product_facts import ProductFacts
 
-    words = r.sample(WORDS, 3)
+    words = list(dict.fromkeys(LANGUAGE.some(r, 3)))
     facts = {
         "name": f"product_{number:04}",
         "title": {"nb": " ".join(words).capitalize()},
-        "description": {"nb": " ".join(r.choices(WORDS, k=25)).capitalize() + "."},
+        "description": {"nb": LANGUAGE.sentence(r, 25)},
         "status": "active",
         "team": f"team-{number % 100}",
         "contact": {"name": "Team", "email": f"team-{number % 100}@example.com"},
@@ -150,10 +170,10 @@ def _dataset(number: int, r: random.Random) -> Any:
     name = _name(number)
     columns = tuple(
         ColumnFacts(
-            name=f"{r.choice(WORDS).translate(_ASCII)}_{place}",
+            name=f"{LANGUAGE.some(r, 1)[0].translate(_ASCII)}_{place}",
             type=r.choice(TYPES),
             nullable=place > 0,
-            description=" ".join(r.choices(WORDS, k=8)).capitalize() + ".",
+            description=LANGUAGE.sentence(r, 8),
         )
         for place in range(r.randint(2, 6))
     )
@@ -161,8 +181,8 @@ def _dataset(number: int, r: random.Random) -> Any:
     upstream = {_name(r.randrange(max(1, min(number, 50)) if r.random() < 0.1 else number)) for _ in range(r.randint(0, 3)) if number}
     body = DatasetBody(
         name=name,
-        title=" ".join(r.sample(WORDS, 3)).capitalize(),
-        description=" ".join(r.choices(WORDS, k=25)).capitalize() + ".",
+        title=LANGUAGE.sentence(r, 3)[:-1],
+        description=LANGUAGE.sentence(r, 25),
         contract=ContractFacts(version="1.0.0", fingerprint="f", kind="table", columns=columns, key=(columns[0].name,)),
         partitions=PartitionFacts(kind="daily", start=NOW),
         access=r.choice(["open", "internal"]),
@@ -175,22 +195,22 @@ def _dataset(number: int, r: random.Random) -> Any:
     return Definition(location=LOCATION, subject=f"dataset:{name}", observed_at=NOW - timedelta(days=8), dataset=body)
 
 
-def _delivery(number: int, version: int, hours: int) -> Any:
+def _delivery(number: int, version: int, minutes: int) -> Any:
     from dataproducts.messages import Delivery
 
-    at = NOW - timedelta(days=7) + timedelta(hours=hours, seconds=number)
+    at = NOW - timedelta(hours=20 if number % 20 else 40) + timedelta(minutes=minutes)  # one in twenty is late
     return Delivery(
         location=LOCATION,
         dataset=_name(number),
         partition="2026-11-12",
         number=version,
         at=at,
-        storage_id=number * 1000 + hours,
-        run=f"run-{hours}",
+        storage_id=number * 1000 + minutes,
+        run=f"run-{minutes}",
         known_at=at,
         contract="1.0.0",
-        rows=1000 + hours,
-        content_hash=f"{number}-{version}-{hours}",
+        rows=1000 + minutes,
+        content_hash=f"{number}-{version}-{minutes}",
     )
 
 

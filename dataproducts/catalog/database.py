@@ -129,8 +129,7 @@ _PRAGMAS = (
     "synchronous=full",
     "foreign_keys=on",
     "temp_store=memory",
-    "cache_size=-16000",
-    "mmap_size=268435456",
+    "cache_size=-8000",
 )
 
 

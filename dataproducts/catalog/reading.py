@@ -15,6 +15,7 @@ from dataproducts.catalog.graph import Node, valid
 from dataproducts.catalog.store import TIMED, changes, parse_body
 from dataproducts.catalog.tables import name_of
 from dataproducts.messages import ColumnFacts, ColumnFigures, Concept, DatasetBody, ProductBody
+from dataproducts.product_facts import PersonalData
 
 CALENDAR = 400
 """Newest partitions that a dataset's page shows."""
@@ -337,7 +338,7 @@ def dataset(connection: sa.Connection, name: str, as_of: datetime | None = None)
         since=row["since"],
         changed=row["changed"],
         state=state,
-        profile=tuple(ColumnFigures.model_validate(one) for one in profile or ()),
+        profile=open_figures(profile, row["body"]),
         newest=newest,
         partitions=partitions,
         checks=checks,
@@ -365,8 +366,7 @@ def column(connection: sa.Connection, name: str, column_name: str, as_of: dateti
         sa.select(n).where(sa.or_(n.c.id == node_id, sa.and_(n.c.id == concept_id, valid(n, as_of)))).order_by(n.c.valid_from)
     ).mappings()
     made = [Node(r["id"], r["kind"], r["label"], r["body"], r["asserted_by"], r["valid_from"], r["valid_to"]) for r in known]
-    figures = {f["name"]: f for f in row["profile"] or ()}
-    given = figures.get(column_name)
+    figures = {f.name: f for f in open_figures(row["profile"], row["body"])}
     same = connection.execute(
         sa.select(n.c.id)
         .where(n.c.kind == "column", n.c.label == column_name, n.c.id != node_id, valid(n, as_of))
@@ -376,7 +376,7 @@ def column(connection: sa.Connection, name: str, column_name: str, as_of: dateti
     return ColumnPage(
         dataset=body,
         column=facts,
-        figures=ColumnFigures.model_validate(given) if given else None,
+        figures=figures.get(column_name),
         rows=row["newest_rows"],
         history=tuple(one for one in made if one.id == node_id),
         neighbors=neighbors(connection, node_id, as_of),
@@ -444,14 +444,10 @@ def versions(
 
 def version(connection: sa.Connection, name: str, partition: str, number: int) -> VersionPage | None:
     """One version; of two of the same number (the lake was begun again) the newer."""
-    v, d, i = t.version, t.delivery, t.version_input
-    row = (
-        connection.execute(
-            sa.select(v).where(v.c.dataset == name, v.c.partition == partition, v.c.number == number).order_by(v.c.at.desc()).limit(1)
-        )
-        .mappings()
-        .first()
-    )
+    v, d, i, c = t.version, t.delivery, t.version_input, t.current
+    own = (v.c.dataset == name, v.c.partition == partition, v.c.number == number)
+    declared = sa.select(v, c.c.body).select_from(v.outerjoin(c, c.c.subject == "dataset:" + v.c.dataset))
+    row = connection.execute(declared.where(*own).order_by(v.c.at.desc()).limit(1)).mappings().first()
     if row is None:
         return None
     used = connection.execute(
@@ -471,11 +467,24 @@ def version(connection: sa.Connection, name: str, partition: str, number: int) -
     ).scalars()
     return VersionPage(
         version=_version(row),
-        profile=tuple(ColumnFigures.model_validate(one) for one in row["profile"]),
+        profile=open_figures(row["profile"], row["body"]),
         facts=row["facts"],
         used_by=tuple((a, b, c) for a, b, c in used),
         deliveries=tuple((a, b, c) for a, b, c in delivered),
         others=tuple(others),
+    )
+
+
+def open_figures(profile: Any, body: Any) -> tuple[ColumnFigures, ...]:
+    """A stored profile as it may be shown: of columns that are personal, or that the contract does not have, only the missing values.
+
+    Publishers leave those values out themselves; this is for one that does not. A column that states no class is open where its dataset is.
+    """
+    classes = {column["name"]: column["personal"] or body["personal"] for column in body["contract"]["columns"]} if body else {}
+    figures = (ColumnFigures.model_validate(one) for one in profile or ())
+    return tuple(
+        one if classes.get(one.name) in (PersonalData.NONE, PersonalData.ANONYMIZED) else ColumnFigures(name=one.name, nulls=one.nulls)
+        for one in figures
     )
 
 
@@ -527,14 +536,17 @@ def front(connection: sa.Connection, now: datetime) -> Front:
     counts: dict[str, int] = {}
     freshness: dict[str, int] = {}
     quality: dict[str, int] = {}
-    grouped = sa.select(c.c.kind, s.c.freshness, s.c.quality, sa.func.count()).select_from(
-        c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
+    grouped = sa.union_all(
+        sa.select(sa.literal("dataset"), s.c.freshness, s.c.quality, sa.func.count()).group_by(s.c.freshness, s.c.quality),
+        sa.select(c.c.kind, sa.literal(""), sa.literal(""), sa.func.count())
+        .where(c.c.kind.in_(("product", "entry")), c.c.body.is_not(None))
+        .group_by(c.c.kind),
     )
-    for kind, fresh, good, many in connection.execute(grouped.where(c.c.body.is_not(None)).group_by(c.c.kind, s.c.freshness, s.c.quality)):
+    for kind, fresh, good, many in connection.execute(grouped):
         counts[kind] = counts.get(kind, 0) + many
         if kind == "dataset":
-            freshness[fresh or "never"] = freshness.get(fresh or "never", 0) + many
-            quality[good or "unchecked"] = quality.get(good or "unchecked", 0) + many
+            freshness[fresh] = freshness.get(fresh, 0) + many
+            quality[good] = quality.get(good, 0) + many
     since = (now - timedelta(days=30)).date().isoformat()
     views = (
         sa.select(u.c.subject)

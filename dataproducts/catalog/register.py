@@ -268,16 +268,17 @@ def _after(now: datetime, connection: sa.Connection, subject: str) -> datetime:
 
 
 def _held(connection: sa.Connection, name: str, location: str) -> Mapping[Any, Any] | None:
-    """The entry of this name that stands; None where there is none."""
+    """The entry of this name that stands; None where there is none. One that was there before a product of its name stays its own."""
     c = t.current
     subjects = [f"{kind}:{name}" for kind in ("product", "dataset", "entry")]
-    for row in connection.execute(sa.select(c).where(c.c.subject.in_(subjects), c.c.body.is_not(None)).order_by(c.c.kind)).mappings():
-        if row["kind"] != "entry":
-            raise Clash(f"{name!r} is the name of a {row['kind']} that a code location publishes; choose another name")
-        if row["location"] != location:
-            raise Clash(f"{name!r} is registered by {row['location'].removeprefix(PREFIX)!r}; choose another name, or ask them")
-        return row
-    return None
+    query = sa.select(c).where(c.c.subject.in_(subjects), c.c.body.is_not(None))
+    by_kind = {row["kind"]: row for row in connection.execute(query).mappings()}
+    entry = by_kind.pop("entry", None)
+    if entry is None and by_kind:
+        raise Clash(f"{name!r} is the name of a {next(iter(by_kind))} that a code location publishes; choose another name")
+    if entry is not None and entry["location"] != location:
+        raise Clash(f"{name!r} is registered by {entry['location'].removeprefix(PREFIX)!r}; choose another name, or ask them")
+    return entry
 
 
 def _define(store: Store, connection: sa.Connection, subject: str, at: datetime, location: str, body: Any) -> str:

@@ -203,7 +203,7 @@ class Store:
             connection.execute(sa.insert(t.current).values(subject=subject, kind=kind, product=product, changed=at, **values))
             self._advance(connection, subject, at, Asserted(), says(body))
         elif at > row["definition_at"]:
-            changed = max(row["changed"], at) if sha != row["definition_hash"] else row["changed"]
+            changed = at if sha != row["definition_hash"] else row["changed"]
             connection.execute(sa.update(t.current).where(t.current.c.subject == subject).values(**values, changed=changed))
             if sha != row["definition_hash"]:
                 self._advance(connection, subject, at, says(row["body"]), says(body))
@@ -388,21 +388,23 @@ class Store:
         subject = t.current.c.subject == f"dataset:{dataset}"
         row = connection.execute(sa.select(t.current.c.body, t.current.c.changed).where(subject)).first()
         body: Any = row.body if row else None
+        if body is None:  # what has been told of it waits until it is declared (again)
+            connection.execute(sa.delete(s).where(s.c.dataset == dataset))
+            return
         own = p.c.dataset == dataset
         sums = [sa.func.coalesce(sa.func.sum(one), 0) for one in (p.c.rows, p.c.refused)]
         partitions, rows, refused, delivered = connection.execute(sa.select(sa.func.count(), *sums, sa.func.max(p.c.at)).where(own)).one()
-        by_time = bool(body) and body["partitions"]["kind"] in TIMED
+        by_time = body["partitions"]["kind"] in TIMED
         order = [p.c.partition.desc()] if by_time else [p.c.at.desc(), p.c.partition.desc()]
         newest = connection.execute(sa.select(p.c.partition, p.c.at).where(own).order_by(*order).limit(1)).first()
         failed_at = connection.execute(sa.select(sa.func.max(f.c.at)).where(f.c.dataset == dataset)).scalar()
         checks = connection.execute(sa.select(c.c.check, c.c.passed, c.c.severity).where(c.c.dataset == dataset)).all()
-        declared = (body or {}).get("checks") or {}
-        checks = [one for one in checks if one.check in declared]
+        checks = [one for one in checks if one.check in body["checks"]]
         failing = any(not one.passed and one.severity == "error" for one in checks)
         if failed_at is not None and (delivered is None or failed_at > delivered):
             failing = True
         warning = any(not one.passed for one in checks)
-        promised = (body or {}).get("freshness_seconds")
+        promised = body["freshness_seconds"]
         fresh_until = newest.at + timedelta(seconds=promised) if newest and promised else None
         freshness = "none" if not promised else "never" if newest is None else "fresh" if fresh_until and fresh_until >= now else "late"
         values = {
@@ -421,8 +423,8 @@ class Store:
         }
         insert = _insert(connection, s).values(dataset=dataset, **values)
         connection.execute(insert.on_conflict_do_update(index_elements=["dataset"], set_=values))
-        moments = [m for m in (row.changed if row else None, delivered, failed_at) if m is not None]
-        if row and max(moments) > row.changed:
+        moments = [m for m in (row.changed, delivered, failed_at) if m is not None]
+        if max(moments) > row.changed:
             connection.execute(sa.update(t.current).where(subject).values(changed=max(moments)))
 
 

@@ -205,7 +205,7 @@ current = _table(
     sa.Column("rendered", Json),  # its markdown as safe HTML
     sa.Column("changed", Instant, nullable=False),  # newest of anything known about it
     sa.Index("current_product", "product", "kind"),
-    sa.Index("current_changed", "changed"),
+    sa.Index("current_kind", "kind", "changed"),
 )
 partition_state = _table(
     "partition_state",

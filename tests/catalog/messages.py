@@ -55,7 +55,9 @@ def facts(name: str = "shop", **more: Any) -> ProductFacts:
 
 
 def product(name: str = "shop", hours: float = 0, *, location: str = LOCATION, gone: bool = False, **more: Any) -> Definition:
-    concepts = (Concept(name="amount", label={"nb": "beløp", "en": "amount"}, definition={"nb": "Hva noe koster.", "en": "What it costs."}),)
+    concepts = (
+        Concept(name="amount", label={"nb": "beløp", "en": "amount"}, definition={"nb": "Hva noe koster.", "en": "What it costs."}),
+    )
     body = None if gone else ProductBody(facts=facts(name, **more), concepts=concepts)
     return Definition(location=location, subject=f"product:{name}", observed_at=at(hours), product=body)
 
@@ -74,9 +76,18 @@ def dataset(
     location: str = LOCATION,
     **more: Any,
 ) -> Definition:
-    given = columns or (column("id"), column("amount", concept="amount", unit="NOK"), column("customer", "String", personal="directly_identifying"))
+    given = columns or (
+        column("id"),
+        column("amount", concept="amount", unit="NOK"),
+        column("customer", "String", personal="directly_identifying"),
+    )
     contract = ContractFacts(
-        version=version, fingerprint=version, kind="table", columns=tuple(given), key=(given[0].name,), rules=(RuleFacts(name="id_required", kind="required"),)
+        version=version,
+        fingerprint=version,
+        kind="table",
+        columns=tuple(given),
+        key=(given[0].name,),
+        rules=(RuleFacts(name="id_required", kind="required"),),
     )
     body = {
         "name": name,
@@ -146,7 +157,9 @@ def random_history(seed: int, length: int = 60) -> Iterator[Any]:
         elif what < 0.3:
             yield dataset(name, hours, gone=True)
         elif what < 0.35:
-            yield product(name.split("/")[0], hours, team=r.choice(["team-shop", "team-bank"]), keywords=[r.choice(["salg", "lager", "lån"])])
+            yield product(
+                name.split("/")[0], hours, team=r.choice(["team-shop", "team-bank"]), keywords=[r.choice(["salg", "lager", "lån"])]
+            )
         elif what < 0.75:
             unchanged = r.random() < 0.3 and (name, partition) in numbers
             number = numbers[name, partition] = numbers.get((name, partition), 0) + (not unchanged)

@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject"),
         sqlite_with_rowid=True,
     )
-    op.create_index("current_changed", "current", ["changed"], unique=False)
+    op.create_index("current_kind", "current", ["kind", "changed"], unique=False)
     op.create_index("current_product", "current", ["product", "kind"], unique=False)
     op.create_table(
         "dataset_state",

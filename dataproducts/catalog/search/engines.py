@@ -1,0 +1,230 @@
+"""The two databases' own words for the same thing: the stored text, a match, a time limit. Nothing else knows which one it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from dataproducts.catalog.search.matching import EVERYWHERE, FIELDS, GAP, MARKED, Every, Expression, Phrase, Token, Without, is_marked
+
+STORED = (*FIELDS, MARKED)
+Stored = Mapping[str, Any]  # rid, and a string for each of STORED
+
+
+class OverBudget(Exception):
+    """The database was stopped because the time was up. Never leaves the search."""
+
+
+class Engine(Protocol):
+    """What a database has to offer the index."""
+
+    matches: str  # a SELECT of `rid` from the texts that match the bound parameter named {q}; more conditions may follow
+    rid: str  # what the rid is called in it
+    joined: str  # an aggregate: the values of {} with commas between
+
+    def create_text(self, connection: sa.Connection) -> None: ...
+    def drop_text(self, connection: sa.Connection) -> None: ...
+    def write(self, connection: sa.Connection, rows: Sequence[Stored]) -> None: ...
+    def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None: ...
+    def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]: ...
+    def tidy(self, connection: sa.Connection) -> None: ...
+    def written(self, expression: Expression) -> str: ...
+    def within(self, connection: sa.Connection, seconds: float) -> Any: ...
+
+
+def of(connection: sa.Connection) -> Engine:
+    """The engine behind a connection."""
+    return SQLITE if connection.dialect.name == "sqlite" else POSTGRESQL
+
+
+class _Sqlite:
+    """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before."""
+
+    matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
+    rid = "rowid"
+    joined = "group_concat({})"
+    _columns = ", ".join(STORED)
+
+    def create_text(self, connection: sa.Connection) -> None:
+        # columnsize=0 leaves out what only bm25 needs; no prefix index: beginnings are looked up in the vocabulary
+        options = 'tokenize="ascii", columnsize=0'
+        connection.exec_driver_sql(f"CREATE VIRTUAL TABLE IF NOT EXISTS search_text USING fts5({self._columns}, {options})")
+
+    def drop_text(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS search_text")
+
+    def write(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
+        if rows:
+            values = ", ".join(f":{name}" for name in STORED)
+            statement = f"INSERT OR REPLACE INTO search_text(rowid, {self._columns}) VALUES (:rid, {values})"
+            connection.execute(sa.text(statement), sorted((dict(row) for row in rows), key=lambda row: int(row["rid"])))
+
+    def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None:
+        if rids:
+            connection.execute(sa.text("DELETE FROM search_text WHERE rowid = :rid"), [{"rid": rid} for rid in sorted(rids)])
+
+    def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]:
+        query = sa.text(f"SELECT rowid AS rid, {self._columns} FROM search_text WHERE rowid IN :rids").bindparams(
+            sa.bindparam("rids", expanding=True)
+        )
+        return {row["rid"]: dict(row) for some in _slices(rids) for row in connection.execute(query, {"rids": some}).mappings()}
+
+    def tidy(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO search_text(search_text) VALUES ('optimize')")
+
+    def written(self, expression: Expression) -> str:
+        if isinstance(expression, Token):
+            return f"{_fts_columns(expression)}{_quoted(expression.token)}"
+        if isinstance(expression, Phrase):
+            return f"{_fts_columns(expression)}{_quoted(' '.join(expression.words))}"
+        if isinstance(expression, Without):
+            return f"({self.written(expression.this)} NOT {self.written(expression.that)})"
+        if isinstance(expression, Every):
+            return f"({' AND '.join(self.written(part) for part in expression.of)})"
+        # tokens of the same fields share one column filter
+        groups: dict[str, list[str]] = {}
+        rest = []
+        for part in expression.of:
+            if isinstance(part, Token):
+                groups.setdefault(_fts_columns(part), []).append(_quoted(part.token))
+            else:
+                rest.append(self.written(part))
+        together = [f"{columns}({' OR '.join(tokens)})" for columns, tokens in groups.items()]
+        return f"({' OR '.join([*together, *rest])})"
+
+    @contextmanager
+    def within(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        deadline = time.perf_counter() + seconds
+        raw.set_progress_handler(lambda: time.perf_counter() > deadline, 2_000)
+        try:
+            yield
+        except DBAPIError as error:
+            if "interrupted" in str(error.orig):
+                raise OverBudget from None
+            raise
+        finally:
+            raw.set_progress_handler(None, 0)
+
+
+class _Postgresql:
+    """A tsvector made here, word for word, so that its own parser and dictionaries have no say."""
+
+    rid = "rid"
+    joined = "string_agg(CAST({} AS text), ',')"
+    matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
+
+    def create_text(self, connection: sa.Connection) -> None:
+        stored = ", ".join(f"{name} text NOT NULL" for name in STORED)
+        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS search_text (rid bigint PRIMARY KEY, {stored}, words tsvector NOT NULL)")
+        connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS search_text_words ON search_text USING gin (words) WITH (fastupdate = off)")
+
+    def drop_text(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS search_text")
+
+    def write(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
+        if not rows:
+            return
+        values = ", ".join(f":{name}" for name in STORED)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in (*STORED, "words"))
+        statement = sa.text(
+            f"INSERT INTO search_text(rid, {', '.join(STORED)}, words) VALUES (:rid, {values}, CAST(:words AS tsvector)) "
+            f"ON CONFLICT (rid) DO UPDATE SET {changes}"
+        )
+        connection.execute(statement, [{**row, "words": _tsvector(row)} for row in sorted(rows, key=lambda row: int(row["rid"]))])
+
+    def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None:
+        if rids:
+            connection.execute(sa.text("DELETE FROM search_text WHERE rid = :rid"), [{"rid": rid} for rid in sorted(rids)])
+
+    def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]:
+        query = sa.text(f"SELECT rid, {', '.join(STORED)} FROM search_text WHERE rid IN :rids").bindparams(
+            sa.bindparam("rids", expanding=True)
+        )
+        return {row["rid"]: dict(row) for some in _slices(rids) for row in connection.execute(query, {"rids": some}).mappings()}
+
+    def tidy(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ANALYZE search_text, search_document, search_facet_value")
+
+    def written(self, expression: Expression) -> str:
+        if isinstance(expression, Token):
+            weights = _weights(expression.fields)
+            return _lexeme(expression.token) + (f":{weights}" if weights else "")
+        if isinstance(expression, Phrase):
+            weights = _weights(expression.fields)
+            return "(" + " <-> ".join(_lexeme(word) + (f":{weights}" if weights else "") for word in expression.words) + ")"
+        if isinstance(expression, Without):
+            return f"({self.written(expression.this)} & !{self.written(expression.that)})"
+        sign = " & " if isinstance(expression, Every) else " | "
+        return f"({sign.join(self.written(part) for part in expression.of)})"
+
+    @contextmanager
+    def within(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
+        savepoint = connection.begin_nested()
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+        try:
+            yield
+        except DBAPIError as error:
+            savepoint.rollback()
+            if getattr(error.orig, "sqlstate", "") == "57014":  # query_canceled
+                raise OverBudget from None
+            raise
+        except BaseException:
+            savepoint.rollback()
+            raise
+        savepoint.rollback()  # only read: this takes the limit back as well
+
+
+def _fts_columns(part: Token | Phrase) -> str:
+    if isinstance(part, Token) and is_marked(part.token):
+        return f"{MARKED} : "
+    if part.fields == EVERYWHERE:  # the other column holds nothing but marked tokens
+        return ""
+    return "{" + " ".join(name for name, bit in FIELDS.items() if part.fields & bit) + "} : "
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+_LETTERS = {"title": "A", "columns": "B", "keywords": "C", "text": "D"}
+
+
+def _weights(fields: int) -> str:
+    if fields == EVERYWHERE:
+        return ""
+    return "".join(_LETTERS[name] for name, bit in FIELDS.items() if fields & bit)
+
+
+def _lexeme(token: str) -> str:
+    return "'" + token.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _tsvector(row: Stored) -> str:
+    positions: dict[str, list[str]] = {}
+    position = 0
+    for name in STORED:
+        weight = _LETTERS.get(name, "")
+        for token in row[name].split():
+            position += 1
+            if token != GAP:
+                at = positions.setdefault(token, [])
+                if len(at) < 255:  # more are dropped by PostgreSQL itself
+                    at.append(f"{min(position, 16_383)}{weight}")
+        position += 1
+    return " ".join(f"{_lexeme(token)}:{','.join(at)}" for token, at in positions.items())
+
+
+def _slices(values: Iterable[Any], size: int = 500) -> Iterator[list[Any]]:
+    held = list(values)
+    return (held[i : i + size] for i in range(0, len(held), size))
+
+
+SQLITE: Engine = _Sqlite()
+POSTGRESQL: Engine = _Postgresql()

@@ -1,0 +1,59 @@
+"""Why a hit is one: the fields it was found in and the words that were met there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dataproducts.catalog.search import analysis
+from dataproducts.catalog.search.familiar import Familiar
+from dataproducts.catalog.search.matching import FIELDS, FORM, GAP, PART, Held
+from dataproducts.catalog.search.query import Query
+
+MAX_WORDS = 6  # shown of one field
+_LOOKED_AT = 400  # words of one field
+
+Matched = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Explanation:
+    """A query made ready to be held against many hits."""
+
+    def __init__(self, query: Query, familiar: Familiar) -> None:
+        self._met: set[str] = set()
+        self._inside: set[str] = set()
+        for clause in query.clauses:
+            for term in clause:
+                for word in term.words:
+                    near = (word, *analysis.forms(word)) if not term.is_phrase else (word,)
+                    self._met.update(near)
+                    if not term.is_phrase:
+                        self._inside.update(near)
+                        self._met.update(familiar.begun(word))
+                        for part in familiar.parts(word):
+                            self._met.update((part, *analysis.forms(part)))
+                            self._inside.update((part, *analysis.forms(part)))
+                if term.whole:
+                    self._met.update((term.whole, *analysis.forms(term.whole)))
+        self._tokens = self._met | {FORM + one for one in self._met} | {PART + one for one in self._inside}
+
+    def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
+        """The fields of a stored text, in the order they weigh, each with the words met in it."""
+        held = held or Held(stored)
+        return tuple(
+            (name, self._words(stored[name].split(" "))) for name, bit in FIELDS.items() if not self._tokens.isdisjoint(held.tokens(bit))
+        )
+
+    def _words(self, tokens: Sequence[str]) -> tuple[str, ...]:
+        inside = [token[1:] for token in tokens if token[:1] == PART and token[1:] in self._inside]
+        own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
+        met = [word for word in own if self._is_met(word) or any(part in word for part in inside)]
+        if not met:  # a run written as one, found by its pieces or the other way round
+            met = [word for word in own if any(word in one for one in self._met if len(word) > 1)]
+        return tuple(met[:MAX_WORDS])
+
+    def _is_met(self, word: str) -> bool:
+        return word in self._met or not self._met.isdisjoint(analysis.forms(word))
+
+
+_MARKS = (FORM, PART, GAP, "")

@@ -1,0 +1,406 @@
+"""Answers a search: hits in stages, facet counts, what was meant; within a time limit, in a handful of statements.
+
+The stages are apart by construction, not by weight: each is a match of its own, read in the order of rank, and a later one is only read
+when the earlier ones have not filled the page.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataproducts.catalog.search import analysis, cursors, engines
+from dataproducts.catalog.search import facets as facets_of
+from dataproducts.catalog.search.documents import least_browse_rank
+from dataproducts.catalog.search.explaining import Explanation, Matched
+from dataproducts.catalog.search.familiar import look_up
+from dataproducts.catalog.search.matching import (
+    ALL_DOCUMENTS,
+    COLUMNS,
+    EVERYWHERE,
+    KEYWORDS,
+    NAME,
+    TITLE,
+    Every,
+    Expression,
+    Held,
+    Token,
+    Without,
+    every,
+    facet_token,
+    name_tokens,
+    some,
+)
+from dataproducts.catalog.search.query import MAX_WORDS, asked, literal, parse, refused
+from dataproducts.catalog.search.spelling import corrections
+from dataproducts.errors import BadRequest
+
+MAX_COUNTED = 5_000  # hits that are counted and sorted; beyond it a total says so
+MAX_LIMIT = 100
+_LEAST_SECONDS = 0.005
+_KIND_COUNTED = 1_000  # hits that are counted of each kind where there are too many in all
+_CLASSIFIED = 120  # hits up to which all are read
+_FEW = 3  # hits up to which a misspelled word is worth a question
+_KINDS = (
+    "product dataset column version contract port team person concept theme keyword example dashboard source run entry".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What is asked for. `facets`: facet -> values, any of which will do. `cursor`: the `next` of the page before.
+
+    `sort`: "relevance" (without text: best standing first), "title" or "updated". Raises BadRequest for a sort or limit that is none.
+    """
+
+    text: str = ""
+    facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sort: str = "relevance"
+    limit: int = 20
+    cursor: str | None = None
+    budget_seconds: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.sort not in ("relevance", "title", "updated"):
+            raise BadRequest(f"results cannot be sorted by {self.sort!r}; sort by relevance, title or updated")
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise BadRequest(f"a page cannot hold {self.limit} results; ask for 1 to {MAX_LIMIT}")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result: its stage (1 exact name .. 4 description, 5 after correcting the spelling), the words met in each field, its card."""
+
+    id: str
+    kind: str
+    stage: int
+    matched: Matched
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """One page. `facets`: facet -> (value, documents, chosen). `understood`: the query as it was read, in its own syntax.
+
+    `total_is_capped`: there are more than `total`. `facets_are_capped`: there may be more than facet counts say, which happens also where
+    what is chosen leaves few. `is_partial`: the time was up before all was found.
+    """
+
+    hits: list[Hit]
+    total: int
+    total_is_capped: bool
+    facets: dict[str, list[facets_of.Value]]
+    did_you_mean: str | None
+    next: str | None
+    understood: str
+    is_partial: bool = False
+    facets_are_capped: bool = False
+
+
+def search(connection: sa.Connection, request: SearchRequest) -> SearchPage:
+    """Answer a search. Any text has an answer; raises BadRequest for a cursor that is none."""
+    return _Search(connection, request).answer()
+
+
+class _Search:
+    def __init__(self, connection: sa.Connection, request: SearchRequest) -> None:
+        self.connection = connection
+        self.request = request
+        self.engine = engines.of(connection)
+        self.facets = facets_of.chosen(request.facets)
+        self.deadline = time.perf_counter() + request.budget_seconds
+        self.is_partial = False
+        self.query = parse(request.text)
+        self.name = ""  # what all that is asked for would be as one name
+        self.corrected = False
+
+    def answer(self) -> SearchPage:
+        self._look_up()
+        place = self._place()
+        did_you_mean = None
+        if self.corrected:
+            self._correct(self._corrections())
+        page = self._page(place)
+        if place is None and not self.query.is_empty and not self.is_partial and page.total <= _FEW:
+            found = self._corrections(rare_too=page.total > 0)
+            if found:
+                did_you_mean = str(self.query.corrected(found))
+                if not page.total:
+                    self._correct(found)
+                    page = self._page(None)
+        meant = did_you_mean if page.hits or not self.corrected else None
+        return replace(page, did_you_mean=meant, understood=str(self.query), is_partial=self.is_partial)
+
+    # the query
+
+    def _look_up(self) -> None:
+        plain = literal(self.request.text)
+        name = analysis.identity(self.request.text)
+        has_signs = self.query != plain  # a name may contain what is read as one
+        self.familiar = look_up(
+            self.connection, (*self.query.words, *plain.words)[: 2 * MAX_WORDS], self.query.begun, name if has_signs and name else None
+        )
+        if self.familiar.is_name:
+            self.query = plain
+        self.name = name if self.query == plain else self.query.name
+
+    def _corrections(self, rare_too: bool = False) -> dict[str, str]:
+        known = self.familiar
+        wanted = {word: known.documents.get(word, 0) for word in self.query.words if not (rare_too and known.begun(word))}
+        return corrections(self.connection, wanted, rare_too)
+
+    def _correct(self, found: dict[str, str]) -> None:
+        self.query = self.query.corrected(found)
+        self.corrected = True
+        self.name = self.query.name
+
+    # one page
+
+    def _page(self, place: tuple[cursors.Key, ...] | None) -> SearchPage:
+        counted = self._counts()
+        if self.request.sort != "relevance" or self.query.is_empty:
+            rows = self._sorted(place, counted.capped)
+        elif counted.rids is not None:
+            rows = self._classified(counted.rids, place)
+        else:
+            rows = self._staged(place)
+        full = len(rows) > self.request.limit
+        rows = rows[: self.request.limit]
+        explanation = Explanation(self.query, self.familiar)
+        hits = [self._hit(row, explanation) for row in rows]
+        following = cursors.written(self._question(), self._key(rows[-1])) if full else None
+        capped = counted.capped or self.is_partial
+        uncertain = counted.facets_capped or self.is_partial
+        return SearchPage(hits, max(counted.total, len(hits)), capped, counted.facets, None, following, "", facets_are_capped=uncertain)
+
+    def _hit(self, row: Any, explanation: Explanation) -> Hit:
+        matched = explanation.of(row, row.get("held")) if not self.query.is_empty else ()
+        step = row["step"]
+        if step < 2:
+            matched = (("name", (self.name,)), *matched)
+        stage = 5 if self.corrected else _STAGES[step]
+        return Hit(row["id"], row["kind"], stage, matched, json.loads(row["card"]))
+
+    # relevance: steps in order
+
+    def _steps(self) -> list[Expression]:
+        """What a hit of each step has to meet, strictest first; those of a step are not looked for in a later one (_EARLIER)."""
+        names = name_tokens(self.name, analysis.loose_identity(self.name)) if self.name else ("", "")
+        return [
+            Token(names[0] or _NO_TOKEN),
+            Token(names[1] or _NO_TOKEN),
+            asked(self.query, TITLE, None),
+            asked(self.query, TITLE | COLUMNS, None),
+            asked(self.query, TITLE, self.familiar),
+            asked(self.query, TITLE | COLUMNS, self.familiar),
+            asked(self.query, TITLE | COLUMNS | KEYWORDS, self.familiar),
+            asked(self.query, EVERYWHERE, self.familiar),
+        ]
+
+    def _narrowed(self, this: Expression, but: Expression | None = None, facets: facets_of.Chosen | None = None) -> Expression:
+        demands = facets_of.required(self.facets if facets is None else facets)
+        unwanted = [one for one in (but, refused(self.query)) if one is not None]
+        wanted = every([this, *demands])
+        return Without(wanted, some(unwanted)) if unwanted else wanted
+
+    def _anything(self, facets: facets_of.Chosen | None = None) -> Expression:
+        """All hits of all stages."""
+        if self.query.is_empty:
+            return self._narrowed(Token(ALL_DOCUMENTS), facets=facets)
+        ways = [asked(self.query, EVERYWHERE, self.familiar)]
+        if self.name:
+            ways.append(Token(name_tokens(self.name, analysis.loose_identity(self.name))[1]))
+        return self._narrowed(some(ways), facets=facets)
+
+    def _staged(self, place: tuple[cursors.Key, ...] | None) -> list[Any]:
+        """Of many hits: one step after the other, until the page is full."""
+        start, after = (int(place[0]) % 10, int(place[1])) if place else (0, -1)
+        values: dict[str, Any] = {"after": after, "none": -1, "limit": self.request.limit + 1}
+        steps = self._steps()
+        branches = []
+        for step in range(start, len(steps)):
+            earlier = [steps[i] for i in _EARLIER[step]]
+            values[f"q{step}"] = self.engine.written(self._narrowed(steps[step], but=some(earlier) if earlier else None))
+            matches = self.engine.matches.format(q=f"q{step}")
+            rid = self.engine.rid
+            branches.append(
+                f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
+                f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {rid} LIMIT :limit) AS m) AS s{step}"
+            )
+        found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
+        return self._rows(f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values)
+
+    def _classified(self, rids: Sequence[int], place: tuple[cursors.Key, ...] | None) -> list[Any]:
+        """Of few hits: all of them, each held against the steps here, which costs less than asking for every step."""
+        if not rids:
+            return []
+        found = f"SELECT rid FROM search_document WHERE rid IN ({', '.join(map(str, rids))})"
+        steps = self._steps()
+        rows = []
+        for row in self._rows(f"{self._shown('7')} {self._with_rows(found)}", None):
+            held = Held(row)
+            step = next((i for i, one in enumerate(steps) if held.meets(one)), len(steps) - 1)
+            rows.append({**row, "step": step, "held": held})
+        rows.sort(key=lambda row: (row["step"], row["rid"]))
+        if place:
+            rows = [row for row in rows if (row["step"], row["rid"]) > (int(place[0]) % 10, int(place[1]))]
+        return rows[: self.request.limit + 1]
+
+    # other orders
+
+    def _sorted(self, place: tuple[cursors.Key, ...] | None, capped: bool) -> list[Any]:
+        values: dict[str, Any] = {"limit": self.request.limit + 1, "most": MAX_COUNTED}
+        order, going_on = _ORDERS[self.request.sort]
+        conditions = []
+        if place:
+            values |= {f"p{i}": value for i, value in enumerate(place)}
+            conditions.append(going_on)
+        only_facets = self.query.is_empty and not self.query.excluded
+        if only_facets and (capped or not self.facets):
+            # many of all: walking the index in order meets enough of them soon
+            for i, picked in enumerate(self.facets.items()):
+                tokens = {f"f{i}_{j}": facet_token(picked[0], value) for j, value in enumerate(sorted(picked[1]))}
+                values |= tokens
+                among = ", ".join(f":{name}" for name in tokens)
+                conditions.append(f"+d.facet_set IN (SELECT facet_set FROM search_facet_value WHERE token IN ({among}))")
+            if self.request.sort == "relevance" and "kind" in self.facets:
+                values["least"] = min(map(least_browse_rank, self.facets["kind"]))
+                conditions.append("d.browse >= :least")
+            source = "search_document d"
+        else:
+            values["q"] = self.engine.written(self._anything())
+            matches = f"{self.engine.matches.format(q='q')} ORDER BY {self.engine.rid} LIMIT :most"
+            source = f"({matches}) AS m CROSS JOIN search_document d"
+            conditions.append("d.rid = m.rid")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        found = f"SELECT d.rid FROM {source}{where} ORDER BY {order} LIMIT :limit"
+        return self._rows(f"{self._shown('9')} {self._with_rows(found)} ORDER BY {order}", values)
+
+    def _shown(self, step: str) -> str:
+        return (
+            f"SELECT {step} AS step, d.rid, d.id, d.browse, d.title_key, d.updated, c.kind, c.card, "
+            'x.title, x."columns", x.keywords, x.text, x.facets'
+        )
+
+    def _with_rows(self, found: str) -> str:
+        """CROSS JOIN keeps SQLite's planner from starting at the wrong end."""
+        return (
+            f"FROM ({found}) AS s CROSS JOIN search_document d CROSS JOIN search_card c CROSS JOIN search_text x "
+            f"WHERE d.rid = s.rid AND c.rid = s.rid AND x.{self.engine.rid} = s.rid"
+        )
+
+    def _rows(self, query: str, values: Mapping[str, Any] | None, share: float = 1.0) -> list[Any]:
+        """The rows of a statement that may take a share of the time left; what there is when it is stopped.
+
+        Without values the statement is a new one each time and passes by the statement caches.
+        """
+        found: list[Any] = []
+        seconds = max(_LEAST_SECONDS, share * (self.deadline - time.perf_counter()))
+        try:
+            with self.engine.within(self.connection, seconds):
+                rows = self.connection.exec_driver_sql(query) if values is None else self.connection.execute(sa.text(query), values)
+                found.extend(rows.mappings())
+        except engines.OverBudget:
+            self.is_partial = True
+        return found
+
+    # counts
+
+    def _counts(self) -> _Counted:
+        asked_for: list[tuple[str, Expression]] = [("", self._anything())]
+        asked_for += [(name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets)]
+        values: dict[str, Any] = {"most": MAX_COUNTED + 1}
+        branches = []
+        for i, (_, match) in enumerate(asked_for):
+            values[f"q{i}"] = self.engine.written(match)
+            matches = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
+            branches.append(
+                f"SELECT {i} AS i, {self.engine.joined.format('d.facet_set')} AS ids, {self.engine.joined.format('d.rid')} AS rids "
+                f"FROM ({matches}) AS m CROSS JOIN search_document d WHERE d.rid = m.rid"
+            )
+        found: list[list[str]] = [[] for _ in asked_for]
+        rids: list[int] | None = None
+        for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):  # a long row each: rows cost more than what is in them
+            found[row["i"]] = row["ids"].split(",") if row["ids"] else []
+            if row["i"] == 0 and len(found[0]) <= _CLASSIFIED:
+                rids = [int(rid) for rid in row["rids"].split(",")] if row["rids"] else []
+        combinations = facets_of.COMBINATIONS
+        missing = [int(one) for one in combinations.missing(found)]
+        for some_ids in (missing[i : i + 5_000] for i in range(0, len(missing), 5_000)):
+            combinations.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
+        total = len(found[0])
+        capped = total > MAX_COUNTED
+        beyond = {name for (name, _), ids in zip(asked_for, found, strict=True) if len(ids) > MAX_COUNTED}
+        counts = facets_of.tally({name: combinations.count(ids) for (name, _), ids in zip(asked_for, found, strict=True)}, self.facets)
+        if "kind" in beyond or (capped and "kind" not in self.facets):
+            self._count_kinds(counts)
+        return _Counted(min(total, MAX_COUNTED), capped, counts, bool(beyond), rids)
+
+    def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> None:
+        """What is counted of many hits is the best of them, which may be of one kind: the kinds are counted each for itself."""
+        others = {name: values for name, values in self.facets.items() if name != "kind"}
+        counted = {value: documents for value, documents, _ in counts.get("kind", [])}
+        values: dict[str, Any] = {"most": _KIND_COUNTED}
+        branches = []
+        for i, kind in enumerate(_KINDS):
+            if counted.get(kind, 0) < _KIND_COUNTED:
+                values[f"q{i}"] = self.engine.written(Every((self._anything(others), Token(facet_token("kind", kind)))))
+                matches = self.engine.matches.format(q=f"q{i}")
+                branches.append(f"SELECT {i} AS kind, count(*) AS documents FROM ({matches} LIMIT :most) AS k{i}")
+        for row in self._rows(" UNION ALL ".join(branches), values):
+            if row["documents"] > counted.get(_KINDS[row["kind"]], 0):
+                counted[_KINDS[row["kind"]]] = row["documents"]
+        counts["kind"] = facets_of.listed(counted, self.facets.get("kind", frozenset()))
+
+    # where to go on
+
+    def _question(self) -> str:
+        asked_for = {name: sorted(values) for name, values in self.facets.items()}
+        return json.dumps([self.request.text, asked_for, self.request.sort])
+
+    def _place(self) -> tuple[cursors.Key, ...] | None:
+        if self.request.cursor is None:
+            return None
+        if self.request.sort == "relevance" and not self.query.is_empty:
+            place = cursors.read(self._question(), self.request.cursor, (int, int))
+            self.corrected = int(place[0]) >= 10
+            return place
+        shapes: dict[str, tuple[type, ...]] = {"relevance": (int, int, str, int), "title": (int, str, int), "updated": (int, int, int)}
+        place = cursors.read(self._question(), self.request.cursor, shapes[self.request.sort])
+        self.corrected = place[0] == 1
+        return place[1:]
+
+    def _key(self, row: Any) -> tuple[cursors.Key, ...]:
+        corrected = int(self.corrected)
+        if self.request.sort == "relevance" and not self.query.is_empty:
+            return (row["step"] + 10 * corrected, row["rid"])
+        if self.request.sort == "title":
+            return (corrected, row["title_key"], row["rid"])
+        if self.request.sort == "updated":
+            return (corrected, row["updated"], row["rid"])
+        return (corrected, row["browse"], row["title_key"], row["rid"])
+
+
+@dataclass(frozen=True)
+class _Counted:
+    total: int
+    capped: bool
+    facets: dict[str, list[facets_of.Value]]
+    facets_capped: bool
+    rids: list[int] | None  # of all hits, where they are few
+
+
+_STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 3, 5: 3, 6: 4, 7: 4, 9: 0}
+_COMBINATIONS = sa.text("SELECT id, facets FROM search_facet_set WHERE id IN :some").bindparams(sa.bindparam("some", expanding=True))
+_EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 3), (1, 3, 4), (1, 5), (1, 6))  # the widest of the steps before
+_NO_TOKEN = NAME  # stands in no text
+_ORDERS = {
+    "relevance": ("d.browse, d.title_key, d.rid", "(d.browse, d.title_key, d.rid) > (:p0, :p1, :p2)"),
+    "title": ("d.title_key, d.rid", "(d.title_key, d.rid) > (:p0, :p1)"),
+    "updated": ("d.updated DESC, d.rid", "d.updated <= :p0 AND (d.updated < :p0 OR d.rid > :p1)"),
+}

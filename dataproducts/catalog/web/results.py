@@ -1,0 +1,148 @@
+"""Search results as the page shows them: facets to choose from, what is chosen, and why each hit is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from markupsafe import Markup
+
+from dataproducts.catalog.search.documents import FACETS
+from dataproducts.catalog.search.index import Hit, SearchPage, SearchRequest
+from dataproducts.catalog.web.templating import Page
+from dataproducts.catalog.web.words import Speech
+
+LABELED = {
+    "kind": "kind",
+    "theme": "theme",
+    "access": "access",
+    "personal_data": "personal",
+    "port": "port",
+    "freshness": "freshness",
+    "quality": "quality",
+}
+"""Facets whose values have words of their own, and the group of those."""
+OPEN_FACETS = ("kind", "team", "freshness", "quality", "personal_data")
+SHOWN_VALUES = 8
+SORTS = ("relevance", "title", "updated")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of a facet."""
+
+    id: str
+    value: str
+    label: str
+    count: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A facet with the values there are; `is_open` where it should be unfolded."""
+
+    name: str
+    label: str
+    choices: tuple[Choice, ...]
+    rest: tuple[Choice, ...]
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A chosen value, and the address without it."""
+
+    label: str
+    facet: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One hit: where it leads, its title and text with the language they are in, why it is here, and its card."""
+
+    kind: str
+    href: str
+    title: Markup
+    text: Markup
+    key: str
+    why: tuple[str, ...]
+    card: Mapping[str, Any]
+
+
+def request_of(page: Page, limit: int = 20) -> SearchRequest:
+    """What the address asks for. Raises BadRequest for a sort that is none."""
+    query = page.request.query_params
+    facets = {name: values for name in FACETS if (values := [v for v in query.getlist(name) if v][:50])}
+    return SearchRequest(
+        text=query.get("q", "")[:1_000],
+        facets=facets,
+        sort=query.get("sort") or "relevance",
+        limit=limit,
+        cursor=query.get("cursor") or None,
+    )
+
+
+def facets(found: SearchPage, speech: Speech) -> list[Facet]:
+    """The facets there is something to choose in."""
+    made = []
+    for name in FACETS:
+        choices = [
+            Choice(f"{name}-{crc32(value.encode()):x}", value, _label(speech, name, value), count, chosen)
+            for value, count, chosen in found.facets.get(name, ())
+        ]
+        if not choices:
+            continue
+        any_chosen = any(one.is_chosen for one in choices)
+        first = [one for place, one in enumerate(choices) if place < SHOWN_VALUES or one.is_chosen]
+        rest = [one for place, one in enumerate(choices) if place >= SHOWN_VALUES and not one.is_chosen]
+        made.append(Facet(name, speech.t(f"facet.{name}"), tuple(first), tuple(rest), any_chosen or name in OPEN_FACETS))
+    return made
+
+
+def chips(page: Page, asked: SearchRequest) -> list[Chip]:
+    """The chosen values, each with the address without it."""
+    return [
+        Chip(
+            _label(page.speech, name, value),
+            page.speech.t(f"facet.{name}"),
+            page.same(**{name: [other for other in values if other != value], "cursor": None}),
+        )
+        for name, values in asked.facets.items()
+        for value in values
+    ]
+
+
+def results(page: Page, found: SearchPage) -> list[Result]:
+    """The hits, made ready."""
+    return [_result(page, hit) for hit in found.hits]
+
+
+def _result(page: Page, hit: Hit) -> Result:
+    card, speech = hit.card, page.speech
+    return Result(
+        kind=hit.kind,
+        href=page.to(str(card.get("href") or "/")),
+        title=speech.localized(card.get("title") or {"nb": card.get("key", hit.id)}),
+        text=_told(speech, card.get("text") or {}),
+        key=str(card.get("key", "")),
+        why=tuple(_why(speech, field, words) for field, words in hit.matched[:2]),
+        card=card,
+    )
+
+
+def _told(speech: Speech, text: Mapping[str, str | None]) -> Markup:
+    told, language = speech.best(text)
+    return speech.said(told, None if set(text) == {"nb"} else language)
+
+
+def _why(speech: Speech, field: str, words: tuple[str, ...]) -> str:
+    key = f"results.why.{field}" if field in ("name", "title", "columns", "keywords") else "results.why.text"
+    return speech.t(key) if field == "name" else speech.t(key, words=", ".join(words))
+
+
+def _label(speech: Speech, name: str, value: str) -> str:
+    return speech.label(LABELED[name], value) if name in LABELED else value

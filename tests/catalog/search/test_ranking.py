@@ -1,0 +1,244 @@
+"""The order of results: stages that nothing can cross, and pages that hang together."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from dataproducts.catalog.search import index
+from dataproducts.catalog.search.documents import Document
+from dataproducts.catalog.search.index import SearchRequest
+from dataproducts.errors import BadRequest
+from tests.catalog.search.conftest import ask, ids
+from tests.catalog.search.test_index import dataset, put
+
+
+def test_the_exact_name_is_first_against_everything(empty: sa.Engine) -> None:
+    rivals = [
+        dataset(f"p{i}/x", title, columns=("Orders", "orders"), keywords=("orders",) * 3, text=("orders " * 500,), standing=1.0)
+        for i, title in enumerate(
+            ("Orders orders orders", "All orders", "Order", "Orders!? (new)", "Ordersystem", "My Orders", "orders_2", "Orderss")
+        )
+    ]
+    worst = dataset("z/y", "Orders", standing=0.0)
+    put(empty, *rivals, worst)
+    for typed in ("orders", "Orders", " ORDERS ", '"orders"', "orders -system"):
+        page = ask(empty, typed)
+        assert page.hits[0].id == worst.id, typed
+        assert page.hits[0].stage == 1
+        assert all(hit.stage > 1 for hit in page.hits[1:])
+    put(empty, dataset("p0/x", "Ordre", standing=1.0))
+    assert ids(empty, "orders")[0] == worst.id
+
+
+def test_each_stage_comes_before_the_next(empty: sa.Engine) -> None:
+    put(
+        empty,
+        dataset("a/name", "Laks", standing=0.0),
+        dataset("b/title", "Norsk laks", standing=0.1),
+        dataset("c/column", "Fangst", columns=("laks_kg",), standing=0.2),
+        dataset("d/stem", "Antall lakser", standing=0.3),
+        dataset("e/compound", "Laksefangst", columns=("fangst",), standing=0.4),
+        dataset("f/keyword", "Havbruk", keywords=("laks",), standing=0.9),
+        dataset("g/text", "Sjømat", text=("Eksport av laks",), standing=1.0),
+    )
+    page = ask(empty, "laks")
+    assert [(hit.id[8:], hit.stage) for hit in page.hits] == [
+        ("a/name", 1),
+        ("b/title", 2),
+        ("c/column", 2),
+        ("e/compound", 3),
+        ("d/stem", 3),
+        ("f/keyword", 4),
+        ("g/text", 4),
+    ]
+    assert [hit.matched[-1][0] for hit in page.hits] == ["title", "title", "columns", "title", "title", "keywords", "text"]
+    assert page.hits[2].matched == (("columns", ("laks",)),)
+    assert page.hits[3].matched == (("title", ("laksefangst",)),)
+    assert page.hits[0].matched[0] == ("name", ("laks",))
+
+
+def test_what_was_typed_comes_before_what_it_resembles(empty: sa.Engine) -> None:
+    put(empty, dataset("a/ar", "Antall ar", standing=1.0), dataset("a/year", "Antall år", standing=0.0))
+    assert ids(empty, "år") == ["dataset:a/year", "dataset:a/ar"]
+    assert ids(empty, "ar") == ["dataset:a/ar", "dataset:a/year"]
+
+
+def test_deprecated_is_last_of_its_stage_and_never_hidden(empty: sa.Engine) -> None:
+    put(
+        empty,
+        dataset("a/old", "Laks i elv", standing=1.0, deprecated=True),
+        dataset("a/new", "Laks i sjø", standing=0.1),
+        dataset("a/text", "Sjømat", text=("laks",), standing=1.0),
+    )
+    assert ids(empty, "laks") == ["dataset:a/new", "dataset:a/old", "dataset:a/text"]
+    assert ids(empty)[-1] == "dataset:a/old"
+
+
+def test_a_correction_is_never_mixed_with_what_was_found(empty: sa.Engine) -> None:
+    put(empty, *(dataset(f"a/n{i}", f"Laksefangst {i}") for i in range(40)), dataset("b/typo", "Laksefangts nord"))
+    page = ask(empty, "laksefangts")
+    assert [hit.id for hit in page.hits] == ["dataset:b/typo"]
+    assert page.did_you_mean == "laksefangst"
+    page = ask(empty, "laksefagst")
+    assert page.understood == page.did_you_mean == "laksefangst"
+    assert {hit.stage for hit in page.hits} == {5}
+    following = ask(empty, "laksefagst", cursor=page.next)
+    assert {hit.stage for hit in following.hits} == {5}
+    assert len({hit.id for hit in (*page.hits, *following.hits)}) == 40
+    assert ask(empty, "xyzzyplugh").did_you_mean is None
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("text", ["fangst", "laks fangst", "", "fangst -sei", "fangst OR torsk", "laksefagst"])
+@pytest.mark.parametrize("sort", ["relevance", "title", "updated"])
+def test_pages_are_the_whole_cut_up(corpora: dict[bool, sa.Engine], text: str, sort: str, many: bool) -> None:
+    engine = corpora[many]
+    whole: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = ask(engine, text, sort=sort, limit=100, cursor=cursor)
+        whole += [hit.id for hit in page.hits]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert len(whole) == len(set(whole)) == page.total > 10
+    pieces: list[str] = []
+    while True:
+        page = ask(engine, text, sort=sort, limit=7, cursor=cursor)
+        pieces += [hit.id for hit in page.hits]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert pieces == whole
+
+
+@pytest.fixture(scope="module")
+def corpora(backend: Any) -> Any:
+    """A catalog with few hits of each search, read at once, and one with many, read step by step."""
+    made = {}
+    for many in (False, True):
+        engine = made[many] = backend()
+        with engine.begin() as connection:
+            index.create(connection)
+            index.put(connection, [_fish(i) for i in range(240 if many else 60)])
+    yield made
+    for engine in made.values():
+        engine.dispose()
+
+
+def _fish(i: int) -> Document:
+    fish, other = ("laks", "torsk", "sei", "ørret")[i % 4], ("fangst", "Fangster", "eksport", "laksefangst")[i // 4 % 4]
+    text = (f"{fish} og fangst",) if i % 3 else ("sjømat",)
+    return dataset(f"p/{fish}{i}", f"{fish} {other}", columns=(other,), keywords=(fish,), text=text, standing=i % 7 / 7)
+
+
+def test_few_hits_and_many_are_ordered_alike(corpora: dict[bool, sa.Engine]) -> None:
+    assert ask(corpora[False], "fangst").total < 120 < ask(corpora[True], "fangst").total
+    for text in ("fangst", "laks fangst", "fangst -sei", "laks"):
+        few = ids(corpora[False], text, limit=100)
+        many: list[str] = []
+        cursor = None
+        while True:
+            page = ask(corpora[True], text, limit=100, cursor=cursor)
+            many += [hit.id for hit in page.hits]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert [one for one in many if one in few] == few
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "",
+        "....",
+        "æøå",
+        "A" * 5_000,
+        base64.urlsafe_b64encode(b"[]").decode(),
+        base64.urlsafe_b64encode(b"{}").decode(),
+        base64.urlsafe_b64encode(b'["abc", 1, 2]').decode(),
+        base64.urlsafe_b64encode(b"[" * 900).decode(),
+    ],
+)
+def test_a_cursor_that_is_none_is_refused_in_words(corpus: sa.Engine, cursor: str) -> None:
+    with pytest.raises(BadRequest, match="start again from the first page"):
+        ask(corpus, "enheter", cursor=cursor)
+
+
+def test_a_cursor_of_another_search_is_refused(corpus: sa.Engine) -> None:
+    cursor = ask(corpus, "enheter", limit=1).next
+    assert cursor is not None
+    for more in ({"text": "enhet"}, {"text": "enheter", "sort": "title"}, {"text": "enheter", "facets": {"kind": ["dataset"]}}):
+        with pytest.raises(BadRequest, match="another search"):
+            ask(corpus, **{"limit": 1, "cursor": cursor, **more})
+    mark = json.loads(base64.urlsafe_b64decode(cursor + "=="))[0]
+    for place in (["a", 1], [1], [1, 2, 3], [1, 2**70], [1, None], [True, 1], [1.0, 1]):
+        forged = base64.urlsafe_b64encode(json.dumps([mark, *place]).encode()).decode()
+        with pytest.raises(BadRequest):
+            ask(corpus, "enheter", cursor=forged)
+    forged = base64.urlsafe_b64encode(json.dumps([mark, 999, -5]).encode()).decode()
+    ask(corpus, "enheter", cursor=forged)  # nowhere, but no harm
+
+
+def test_a_search_that_runs_out_of_time_gives_what_there_is(corpora: dict[bool, sa.Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataproducts.catalog.search import searching
+
+    engine = corpora[True]
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT count(*) FROM n"
+    whole = ask(engine, "fangst")
+    with engine.connect() as connection:
+        made = searching._Search(connection, SearchRequest("fangst", budget_seconds=0.02))
+        assert made._rows(slow, {}) == []
+        assert made.is_partial
+        again = index.search(connection, SearchRequest("fangst", budget_seconds=10))
+    assert again == whole  # the connection is as good as before
+
+    counting = searching._Search._rows
+    monkeypatch.setattr(
+        searching._Search,
+        "_rows",
+        lambda self, query, values, share=1.0: counting(self, slow if share < 1 else query, values if share == 1 else {}, share),
+    )
+    page = ask(engine, "fangst", budget_seconds=0.05)
+    assert page.is_partial
+    assert page.total_is_capped
+    assert [hit.id for hit in page.hits] == [hit.id for hit in whole.hits]
+
+
+def test_a_search_takes_few_statements(corpus: sa.Engine) -> None:
+    statements: list[str] = []
+    sa.event.listen(corpus, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
+    for text, most in (("enheter", 4), ("", 2), ("arbeidsgiveravgift per termin", 4), ("sykmeld", 4), ("enheter -gammelt", 4)):
+        for facets in ({}, {"kind": ["dataset"], "access": ["public"]}):
+            ask(corpus, text, facets=facets)
+            statements.clear()
+            ask(corpus, text, facets=facets)
+            real = [one for one in statements if not one.startswith(("SET ", "SAVEPOINT", "ROLLBACK", "begin", "BEGIN"))]
+            assert len(real) <= most, (text, real)
+
+
+def test_suggestions_are_titles_best_first_and_each_once(empty: sa.Engine) -> None:
+    put(
+        empty,
+        dataset("a/b", "Fiske etter torsk", standing=0.2),
+        dataset("a/c", "Fiskefartøy", standing=0.9),
+        *(Document(f"column:a/{i}/fisk", "column", ("fisk",), ("Fiskeslag",)) for i in range(30)),
+        Document("product:x", "product", ("x",), ("Havfiske", "Deep sea fishing")),
+        dataset("a/ø", "Østlige fiskebanker"),
+    )
+    with empty.connect() as connection:
+        found = index.suggest(connection, "fisk")
+        assert next(one.text for one in found if one.kind == "dataset") == "Fiskefartøy"
+        assert [one.text for one in found].count("Fiskeslag") == 1
+        assert len({one.text for one in found}) == len(found) == 4
+        assert index.suggest(connection, "FISKE ET")[0].id == "dataset:a/b"
+        assert index.suggest(connection, "ost")[0].text == "Østlige fiskebanker"
+        assert index.suggest(connection, "deep s")[0].text == "Deep sea fishing"
+        assert len(index.suggest(connection, "f", limit=2)) == 2
+        assert index.suggest(connection, "  ") == index.suggest(connection, '"*') == index.suggest(connection, "qqq") == []
