@@ -387,10 +387,10 @@ class Store:
         p, c, f, s = t.partition_state, t.check_state, t.failure, t.dataset_state
         subject = t.current.c.subject == f"dataset:{dataset}"
         row = connection.execute(sa.select(t.current.c.body, t.current.c.changed).where(subject)).first()
-        body: Any = row.body if row else None
-        if body is None:  # what has been told of it waits until it is declared (again)
+        if row is None or row.body is None:  # what has been told of it waits until it is declared (again)
             connection.execute(sa.delete(s).where(s.c.dataset == dataset))
             return
+        body: Any = row.body
         own = p.c.dataset == dataset
         sums = [sa.func.coalesce(sa.func.sum(one), 0) for one in (p.c.rows, p.c.refused)]
         partitions, rows, refused, delivered = connection.execute(sa.select(sa.func.count(), *sums, sa.func.max(p.c.at)).where(own)).one()

@@ -14,6 +14,7 @@ from dataproducts.catalog.store import Store
 from tests import postgres as pg
 from tests.catalog.messages import at
 
+LATE = at(1000)
 NO_SERVER = "needs a PostgreSQL server (apt: postgresql)"
 
 
@@ -48,7 +49,7 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cal
 def new_store(new_database: Callable[[str], Database]) -> Callable[..., Store]:
     """Makes empty stores, by name, whose clock stands still or is the one given."""
 
-    def new(name: str, now: datetime | Callable[[], datetime] = at(1000)) -> Store:
+    def new(name: str, now: datetime | Callable[[], datetime] = LATE) -> Store:
         clock: Any = now if callable(now) else lambda: now
         return Store(new_database(name), clock)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -45,57 +45,61 @@ def look_up(connection: sa.Connection, some_words: Iterable[str], begun: Collect
     near = {word: (word, *analysis.forms(word)) for word in wanted}
     forms = sorted({form for all_forms in near.values() for form in all_forms})
     cuts = {word: needed for word in wanted if (needed := vocabulary.candidates(word))}
+    unfinished = [word for word in wanted if word in begun or (len(word) >= MIN_BEGINNING and not word.isdigit())]
     values: dict[str, Any] = {"forms": forms or [""], "keys": sorted(set(forms).union(*cuts.values())) or [""]}
-    query = _VOCABULARY
+    arms, ranges = _beginnings(unfinished)
+    values |= ranges
     if name is not None:
         engine = engines.of(connection)
-        query = _with_name(engine.matches.format(q="name"))
+        arms.append(f"SELECT {_NAME}, '', '', 0 WHERE EXISTS ({engine.matches.format(q='name')})")
         values["name"] = engine.written(Token(name_tokens(name, "")[0]))
-    documents: dict[tuple[str, str], int] = {}
-    known: dict[str, tuple[str, ...]] = {}
-    is_name = False
-    for row in connection.execute(query, values):
-        if row.is_name:
-            is_name = True
-        else:
-            documents[(row.key, row.word)] = row.documents
-            if row.is_key:
-                known[row.key] = ()
     by_form: dict[str, dict[str, int]] = {}
-    for (key, word), count in documents.items():
-        by_form.setdefault(key, {})[word] = count
-    totals = {}
-    for word, all_forms in near.items():
-        met: dict[str, int] = {}
-        for form in all_forms:
-            met.update(by_form.get(form, {}))
-        totals[word] = sum(met.values())
-    halves = {word: found[:2] for word in cuts if (found := vocabulary.halves(word, known)) is not None}
-    unfinished = [w for w in wanted if w in begun or (totals[w] <= RARE and len(w) >= MIN_BEGINNING and not w.isdigit())]
-    return Familiar(totals, halves, beginnings(connection, unfinished) if unfinished else {}, is_name)
+    known: dict[str, tuple[str, ...]] = {}
+    begins: dict[str, list[str]] = {}
+    is_name = False
+    for what, key, word, documents in connection.execute(_statement(" UNION ALL ".join((_WORDS, _KEYS, *arms))), values):
+        if what == _NAME:
+            is_name = True
+        elif what >= 0:
+            begins.setdefault(unfinished[what], []).append(word)
+        else:
+            by_form.setdefault(key, {})[word] = documents
+            if what == _KEY:
+                known[key] = ()
+    totals = {
+        word: sum({w: n for form in all_forms for w, n in by_form.get(form, {}).items()}.values()) for word, all_forms in near.items()
+    }
+    return Familiar(
+        totals,
+        {word: found[:2] for word in cuts if (found := vocabulary.halves(word, known)) is not None},
+        {word: _others(word, found) for word, found in begins.items() if word in begun or totals[word] <= RARE},
+        is_name,
+    )
 
 
-def beginnings(connection: sa.Connection, unfinished: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The words of the vocabulary that begin like each, with or without æøå; the most common first."""
-    found: dict[str, tuple[str, ...]] = {}
-    branches: list[str] = []
-    values: dict[str, str] = {}
-    wanted = list(dict.fromkeys(unfinished))
-    for i, word in enumerate(wanted):
+def beginnings(connection: sa.Connection, word: str) -> tuple[str, ...]:
+    """The words of the vocabulary that begin like this, with or without æøå; the most common first."""
+    arms, values = _beginnings([word])
+    return _others(word, [row[2] for row in connection.execute(sa.text(arms[0]), values)])
+
+
+def _beginnings(unfinished: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    arms: list[str] = []
+    values: dict[str, Any] = {}
+    for i, word in enumerate(unfinished):
         spellings = list(dict.fromkeys((word, *analysis.folds(word), *respelled(word))))
-        condition = " OR ".join(f"(word >= :a{i}_{j} AND word < :b{i}_{j})" for j in range(len(spellings)))
         for j, spelling in enumerate(spellings):
             values |= {f"a{i}_{j}": spelling, f"b{i}_{j}": spelling + _LAST}
-        branches.append(
-            f"SELECT * FROM (SELECT {i} AS i, word, documents FROM search_word WHERE {condition} "
+        condition = " OR ".join(f"(word >= :a{i}_{j} AND word < :b{i}_{j})" for j in range(len(spellings)))
+        arms.append(
+            f"SELECT * FROM (SELECT {i} AS what, '' AS key, word, documents FROM search_word WHERE {condition} "
             f"ORDER BY documents DESC, word LIMIT {MOST_BEGINNINGS}) AS b{i}"
         )
-    if branches:
-        for row in connection.execute(sa.text(" UNION ALL ".join(branches)), values):
-            word = wanted[row.i]
-            if row.word != word:
-                found[word] = (*found.get(word, ()), row.word)
-    return found
+    return arms, values
+
+
+def _others(word: str, found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(one for one in found if one != word)
 
 
 def respelled(word: str, most: int = 8) -> list[str]:
@@ -112,14 +116,11 @@ def respelled(word: str, most: int = 8) -> list[str]:
     return [one for one in dict.fromkeys(found) if one != word][:most]
 
 
-_ARMS = (
-    "SELECT w.word AS key, w.word AS word, w.documents AS documents, 0 AS is_key, 0 AS is_name FROM search_word w WHERE w.word IN :forms "
-    "UNION ALL SELECT k.key, k.word, w.documents, 1, 0 FROM search_word_key k JOIN search_word w ON w.word = k.word WHERE k.key IN :keys"
-)
-_EXPANDED: tuple[Any, ...] = (sa.bindparam("forms", expanding=True), sa.bindparam("keys", expanding=True))
-_VOCABULARY = sa.text(_ARMS).bindparams(*_EXPANDED)
+_NAME, _KEY, _FORM = -1, -2, -3  # what a row is; from 0 on, the beginning it is for
+_WORDS = f"SELECT {_FORM} AS what, w.word AS key, w.word AS word, w.documents AS documents FROM search_word w WHERE w.word IN :forms"
+_KEYS = f"SELECT {_KEY}, k.key, k.word, w.documents FROM search_word_key k JOIN search_word w ON w.word = k.word WHERE k.key IN :keys"
 
 
-@lru_cache
-def _with_name(matches: str) -> sa.TextClause:
-    return sa.text(f"{_ARMS} UNION ALL SELECT '', '', 0, 0, 1 WHERE EXISTS ({matches})").bindparams(*_EXPANDED)
+@lru_cache(maxsize=256)
+def _statement(query: str) -> sa.TextClause:
+    return sa.text(query).bindparams(sa.bindparam("forms", expanding=True), sa.bindparam("keys", expanding=True))

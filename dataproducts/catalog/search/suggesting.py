@@ -34,7 +34,7 @@ def suggest(connection: sa.Connection, prefix: str, limit: int = 8) -> list[Sugg
     engine = engines.of(connection)
     found: dict[str, Suggestion] = {}
     last = typed[-1]
-    begun = familiar.beginnings(connection, [last]).get(last, ()) if not prefix[-1:].isspace() else ()
+    begun = familiar.beginnings(connection, last) if not prefix[-1:].isspace() else ()
     demands = [_word(word) for word in typed[:-1]]
     demands.append(some([_word(last), *(Token(word, TITLE) for word in begun)]))
     query = sa.text(

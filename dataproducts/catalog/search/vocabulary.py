@@ -16,12 +16,8 @@ import sqlalchemy as sa
 from dataproducts.catalog.search import analysis
 
 LONGEST = 40  # letters; longer runs are no words
-_COMPOUND, _TAIL, _ALONE, _FRONT_ALONE = (
-    7,
-    4,
-    6,
-    4,
-)  # least letters: of a compound, of its last part, of a last part beside an unknown first
+_COMPOUND, _TAIL = 7, 4  # least letters of a compound, and of its last part
+_ALONE, _FRONT_ALONE = 6, 4  # least letters of a last part beside an unknown first, and of that first
 _LAST = "\U0010ffff"
 
 # Short parts the vocabulary is not trusted with, and frequent ones that a small catalog may lack.
@@ -115,13 +111,6 @@ def parts_of(connection: sa.Connection, some_words: Iterable[str]) -> dict[str, 
 def stored_parts(connection: sa.Connection, some_words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The parts of words of the vocabulary as they were last found."""
     return {row[0]: tuple(row[2].split()) for row in _look(connection, _WORDS, sorted(some_words)) if row[2]}
-
-
-def halves_of(connection: sa.Connection, some_words: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """The two parts of words that are compounds of two words the vocabulary knows."""
-    wanted = {word: needed for word in some_words if (needed := candidates(word))}
-    known = _known(connection, set().union(*wanted.values())) if wanted else {}
-    return {word: found[:2] for word in wanted if (found := halves(word, known)) is not None}
 
 
 def count(connection: sa.Connection, changes: Mapping[str, int]) -> tuple[dict[str, tuple[str, ...]], set[str]]:

@@ -73,7 +73,10 @@ def test_all_that_is_published_can_be_read(any_site):
     assert told(any_site, "/concepts/shop/amount")["columns"][0]["id"] == "column:shop/sales/amount"
     assert told(any_site, "/entries/old")["body"]["title"] == "Gamle tall"
     assert told(any_site, "/nodes/dataset:shop/sales")["label"] == "Sales"
-    assert told(any_site, f"/newest?location={LOCATION}")["shop/sales"] == {"2026-11-01": [2, "2026-11-01-2"], "2026-11-02": [1, "2026-11-02-1"]}
+    assert told(any_site, f"/newest?location={LOCATION}")["shop/sales"] == {
+        "2026-11-01": [2, "2026-11-01-2"],
+        "2026-11-02": [1, "2026-11-02-1"],
+    }
     assert told(any_site, "/status")["proofs"][0]["behind"] == 1
     assert told(any_site, "/search?q=sales")["items"][0]["id"] == "dataset:shop/sales"
     assert told(any_site, "/suggest?q=sal")["items"][0]["href"] == "/datasets/shop/sales"
@@ -142,7 +145,9 @@ def test_a_list_is_paged_through_once_each_and_to_its_end(any_site, path, key):
 
 
 def test_datasets_are_narrowed_by_what_they_are_and_how_they_stand(any_site):
-    any_site.catalog.store.apply([product("bank", team="team-bank"), dataset("bank/loans", access="restricted", personal="special_category")])
+    any_site.catalog.store.apply(
+        [product("bank", team="team-bank"), dataset("bank/loans", access="restricted", personal="special_category")]
+    )
 
     def names(query: str) -> list[str]:
         return [one["name"] for one in told(any_site, f"/datasets?{query}")["items"]]
@@ -176,7 +181,9 @@ def test_the_feed_is_followed_without_gaps(any_site):
     assert told(any_site, f"/changes?after={feed['next']}") == {"items": [], "next": feed["next"]}
     any_site.catalog.store.apply([dataset("shop/sales", 10, title="Salg")])
     news = told(any_site, f"/changes?after={feed['next']}")
-    assert [(one["subject"], one["change"], one["body"]) for one in news["items"]] == [("dataset:shop/sales", "described", {"fields": ["title"]})]
+    assert [(one["subject"], one["change"], one["body"]) for one in news["items"]] == [
+        ("dataset:shop/sales", "described", {"fields": ["title"]})
+    ]
     assert all(one["subject"] == "dataset:shop/stock" for one in told(any_site, "/changes?subject=dataset:shop/stock")["items"])
 
 
@@ -306,9 +313,7 @@ def test_values_of_personal_columns_are_shown_nowhere_even_where_they_were_sent(
 
 
 def test_the_document_names_every_route_and_nothing_else(site):
-    described = {
-        (path, method.upper()) for path, methods in told(site, "/openapi.json")["paths"].items() for method in methods
-    }
+    described = {(path, method.upper()) for path, methods in told(site, "/openapi.json")["paths"].items() for method in methods}
     served = set()
     for route in site.app.routes:
         assert isinstance(route, Route)
@@ -358,7 +363,9 @@ def test_messages_are_taken_in_once_with_a_receipt_for_each(new_site, store):
     assert [one["status"] for one in first.json()["receipts"]] == ["stored"] * 3
     again = site.write("POST", f"{API}/messages", sent, f"publish:{LOCATION}")
     assert [one["status"] for one in again.json()["receipts"]] == ["already"] * 3
-    assert [one["key"] for one in again.json()["receipts"]] == [m.key for m in (product("shop"), dataset("shop/sales"), delivery("shop/sales"))]
+    assert [one["key"] for one in again.json()["receipts"]] == [
+        m.key for m in (product("shop"), dataset("shop/sales"), delivery("shop/sales"))
+    ]
     assert told(site, "/search?q=sales&kind=dataset")["total"] == 1
 
 
@@ -389,7 +396,9 @@ def test_one_malformed_message_keeps_all_of_a_batch_out_and_is_named(site, chang
     assert count(site) == before
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages":{}}', b'{"messages":[],"more":1}', b"nan", b'{"messages":[NaN]}', b"\xff", b"9" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"messages":{}}', b'{"messages":[],"more":1}', b"nan", b'{"messages":[NaN]}', b"\xff", b"9" * 5000]
+)
 def test_a_body_that_is_no_batch_is_refused(site, body):
     answer = site.write("POST", f"{API}/messages", body, f"publish:{LOCATION}", **{"content-type": "application/json"})
     assert answer.status in (400, 422)
@@ -403,10 +412,18 @@ def test_one_location_cannot_speak_for_another(site):
     assert "shop-location" in refused[0]["problem"]
     taken = site.write("POST", f"{API}/messages", theirs, "publish:bank-location").json()["receipts"]
     assert {one["status"] for one in taken} == {"stored"}
-    over = site.write("POST", f"{API}/messages", batch(dataset("shop/sales", 20, location="bank-location", title="Mine")), "publish:bank-location")
+    over = site.write(
+        "POST", f"{API}/messages", batch(dataset("shop/sales", 20, location="bank-location", title="Mine")), "publish:bank-location"
+    )
     assert [one["status"] for one in over.json()["receipts"]] == ["refused"]
     assert told(site, "/datasets/shop/sales")["body"]["title"] == "Sales"
-    both = site.write("POST", f"{API}/messages", batch(dataset("bank/loans", 3, location="bank-location"), dataset("shop/new")), f"publish:{LOCATION}", name="both")
+    both = site.write(
+        "POST",
+        f"{API}/messages",
+        batch(dataset("bank/loans", 3, location="bank-location"), dataset("shop/new")),
+        f"publish:{LOCATION}",
+        name="both",
+    )
     assert [one["status"] for one in both.json()["receipts"]] == ["refused", "stored"]
 
 
@@ -418,7 +435,9 @@ def test_people_remark_rate_and_tag_by_the_name_of_their_token(any_site):
     kari = any_site.token("remark:kari")
     asked = any_site.ask("POST", f"{API}/remarks", body={**about, "kind": "question", "text": "Hva er **amount**?"}, headers=kari)
     assert (asked.status, asked.json()["author"], asked.json()["html"]) == (201, "kari", "<p>Hva er <strong>amount</strong>?</p>\n")
-    answered = any_site.write("POST", f"{API}/remarks", {**about, "kind": "answer", "text": "Kroner.", "parent": asked.json()["id"]}, "remark:ola")
+    answered = any_site.write(
+        "POST", f"{API}/remarks", {**about, "kind": "answer", "text": "Kroner.", "parent": asked.json()["id"]}, "remark:ola"
+    )
     assert answered.status == 201
     assert any_site.ask("PUT", f"{API}/ratings", body={**about, "stars": 4}, headers=kari).status == 204
     assert any_site.ask("PUT", f"{API}/tags", body={**about, "tag": "Godt  Kjent"}, headers=kari).json()["tag"] == "godt kjent"

@@ -18,7 +18,26 @@ SIGNS = [
     "' OR 1=1 --", "'; DROP TABLE node; --", "sales", "sal", "shop/sales", "dataset:shop/sales", "2026-11-01", "-1", "0", "9" * 30, "1e309", "null", "None",
     "true", "%00", "%ff", "%u0000", "\\u0000", "<script>", "{{7*7}}", "${x}", "../../etc/passwd", "..;/", "salg*", '"åpne phrase', "-sales", "OR OR OR", "(" * 50,
 ]  # fmt: skip
-NAMES = ["q", "cursor", "limit", "sort", "kind", "team", "freshness", "lang", "as_of", "up", "down", "column", "page", "after", "partition", "", "q[]", "Q"]
+NAMES = [
+    "q",
+    "cursor",
+    "limit",
+    "sort",
+    "kind",
+    "team",
+    "freshness",
+    "lang",
+    "as_of",
+    "up",
+    "down",
+    "column",
+    "page",
+    "after",
+    "partition",
+    "",
+    "q[]",
+    "Q",
+]
 PATHS = [
     "/products/{}", "/datasets/{}/{}", "/datasets/shop/sales/columns/{}", "/datasets/shop/sales/versions/{}/{}", "/datasets/shop/sales/{}", "/teams/{}",
     "/concepts/shop/{}", "/entries/{}", "/static/{}", "/{}", "/api/v1/nodes/{}", "/api/v1/nodes/{}/edges", "/api/v1/products/{}", "/api/v1/index/{}",

@@ -53,7 +53,9 @@ def test_a_concept_is_skos_and_a_dataset_dcat(site):
     assert (URIRef(f"{BASE}/datasets/shop/sales"), RDF.type, DCAT.Dataset) in sales
 
 
-@pytest.mark.parametrize("path", ["/teams/team-shop", "/datasets/shop/sales/versions", "/datasets/shop/sales/schema", "/search?q=sales", "/status"])
+@pytest.mark.parametrize(
+    "path", ["/teams/team-shop", "/datasets/shop/sales/versions", "/datasets/shop/sales/schema", "/search?q=sales", "/status"]
+)
 def test_other_pages_are_json_too(site, path):
     assert site.get(path, accept=JSON).json()
     assert site.get(path, **BROWSER).headers["content-type"].startswith("text/html")
@@ -180,7 +182,9 @@ def test_the_sitemap_lists_every_page_and_is_divided_when_it_is_long(site, monke
     locations = [one.text for one in ET.fromstring(site.get("/sitemap.xml").body).iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
     assert locations == [f"{BASE}/datasets/shop/sales", f"{BASE}/datasets/shop/stock", f"{BASE}/products/shop"]
     monkeypatch.setattr("dataproducts.formats.sitemap.MOST", 2)
-    index = [one.text or "" for one in ET.fromstring(site.get("/sitemap.xml").body).iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
+    index = [
+        one.text or "" for one in ET.fromstring(site.get("/sitemap.xml").body).iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")
+    ]
     parts = [site.get(one.removeprefix(BASE)).text for one in index]
     assert [text.count("<loc>") for text in parts] == [2, 1]
     assert site.get("/sitemap-3.xml").status == site.get("/sitemap-0.xml").status == 404
@@ -257,7 +261,9 @@ def test_a_moment_is_a_day_or_a_time(given, moment):
     assert negotiation.as_of(request(f"as_of={given}")) == moment
 
 
-@pytest.mark.parametrize("given", ["yesterday", "2026-02-30", "2026", "9999-12-31T23:59:59-14:00", "20261110", "2026-11-10T25:00", "x" * 400])
+@pytest.mark.parametrize(
+    "given", ["yesterday", "2026-02-30", "2026", "9999-12-31T23:59:59-14:00", "20261110", "2026-11-10T25:00", "x" * 400]
+)
 def test_a_moment_that_is_none_is_refused(given):
     with pytest.raises(BadRequest, match="as_of"):
         negotiation.as_of(request(f"as_of={given}"))

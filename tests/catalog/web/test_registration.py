@@ -1,4 +1,4 @@
-""""Register metadata": the contract's fields and defaults, one holder of each name, and entries that are found."""
+""" "Register metadata": the contract's fields and defaults, one holder of each name, and entries that are found."""
 
 from __future__ import annotations
 
@@ -40,13 +40,19 @@ def test_three_fields_are_enough_and_the_rest_is_as_the_contract_says(any_site):
 
 def test_an_entry_is_found_by_all_it_says_and_stands_in_the_feed_and_the_graph(any_site):
     tables = [{"gcpProject": "prosjekt", "dataset": "fravar", "table": "kvartal", "sources": ["shop/sales", "DVH.SYK"]}]
-    put(any_site, {**LEAST, "team": "team-stat", "keyword": "legemeldt", "theme": ["HEAL"], "description": "Tapte *dagsverk*", "datasets": tables})
+    put(
+        any_site,
+        {**LEAST, "team": "team-stat", "keyword": "legemeldt", "theme": ["HEAL"], "description": "Tapte *dagsverk*", "datasets": tables},
+    )
     for text in ("sykefravar", "legemeldt", "dagsverk", "prosjekt.fravar.kvartal", LEAST["uri"]):
         hits = any_site.ask("GET", f"/api/v1/search?q={text.replace(':', '%3A')}").json()["items"]
         assert [hit["id"] for hit in hits] == ["entry:sykefravar"], text
     assert any_site.get("/api/v1/search?team=team-stat").json()["items"][0]["href"] == "/entries/sykefravar"
     shown = any_site.get("/api/v1/entries/sykefravar").json()
-    assert {(one["id"], one["direction"]) for one in shown["neighbors"]} == {("dataset:shop/sales", "up"), ("source:sykefravar/DVH.SYK", "up")}
+    assert {(one["id"], one["direction"]) for one in shown["neighbors"]} == {
+        ("dataset:shop/sales", "up"),
+        ("source:sykefravar/DVH.SYK", "up"),
+    }
     assert any_site.get("/api/v1/nodes/entry:sykefravar/edges?label=owned_by").json()["items"][0]["target"] == "team:team-stat"
     assert [one["change"] for one in any_site.get("/api/v1/changes?subject=entry:sykefravar").json()["items"]] == ["declared"]
     any_site.write("PUT", "/api/v1/ratings", {"subject": "entry:sykefravar", "stars": 5}, "remark:kari")
@@ -64,11 +70,17 @@ def test_an_entry_is_found_by_all_it_says_and_stands_in_the_feed_and_the_graph(a
         ({"temporal": "2019/2020"}, {"temporal": {"from": "2019", "to": "2020"}}),
         ({"temporal": "2019-01-01/"}, {"temporal": {"from": "2019-01-01"}}),
         ({"temporal": {"from": "2019", "to": "2020"}}, {"temporal": {"from": "2019", "to": "2020"}}),
-        ({"contactPoint": [{"name": "Stat", "email": "stat@example.com"}]}, {"contactPoint": {"name": "Stat", "email": "stat@example.com"}}),
+        (
+            {"contactPoint": [{"name": "Stat", "email": "stat@example.com"}]},
+            {"contactPoint": {"name": "Stat", "email": "stat@example.com"}},
+        ),
         ({"contactPoint": {"name": "Stat"}}, {"contactPoint": {"name": "Stat"}}),
         ({"issued": "2020-01-01"}, {"issued": "2020-01-01T00:00:00+00:00"}),
         ({"modified": "2020-01-01T12:00:00+02:00"}, {"modified": "2020-01-01T10:00:00+00:00"}),
-        ({"license": {"name": "NLOD", "uri": "https://data.norge.no/nlod"}}, {"license": {"name": "NLOD", "uri": "https://data.norge.no/nlod"}}),
+        (
+            {"license": {"name": "NLOD", "uri": "https://data.norge.no/nlod"}},
+            {"license": {"name": "NLOD", "uri": "https://data.norge.no/nlod"}},
+        ),
     ],
 )
 def test_both_spellings_are_read_and_one_is_kept(site, given, kept):

@@ -296,7 +296,9 @@ def test_a_form_sent_from_elsewhere_is_refused(new_site, site, forms):
                 kind = {"content-type": FORM["content-type"], "x-forwarded-user": "kari"}
                 answer = signed.ask("POST", path, body=fields, headers={**kind, **told})
                 assert answer.status == 403, (path, headers)
-        nothing = signed.ask("POST", path, body=urlencode(COMMENT).encode(), headers={"content-type": FORM["content-type"], "x-forwarded-user": "kari"})
+        nothing = signed.ask(
+            "POST", path, body=urlencode(COMMENT).encode(), headers={"content-type": FORM["content-type"], "x-forwarded-user": "kari"}
+        )
         assert nothing.status == 403
     assert stored(site) == before
 
@@ -321,7 +323,14 @@ def test_on_ones_own_machine_a_typed_name_is_enough(new_site, site, forms):
 
 def test_another_hosts_name_for_this_machine_is_turned_away(new_site, site):
     local = new_site(site.catalog.store, local=True)
-    for host in ("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "", "localhost:8080@evil.example"):
+    for host in (
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:8080@evil.example",
+    ):
         assert local.get("/", host=host).status == 421
     for host in ("localhost:8080", "127.0.0.1:9999", "[::1]:8080", "LOCALHOST"):
         assert local.get("/health/live", host=host).status == 200
@@ -356,7 +365,15 @@ def addresses(site: Any) -> list[str]:
 
 
 def test_every_answer_wears_all_the_headers_whatever_it_is(site):
-    paths = [*addresses(site), "/static/nothing.css", "/nowhere", "/search?q=%00", "/search?" + "x" * 9_000, "/static/../x", "/products/nothing"]
+    paths = [
+        *addresses(site),
+        "/static/nothing.css",
+        "/nowhere",
+        "/search?q=%00",
+        "/search?" + "x" * 9_000,
+        "/static/../x",
+        "/products/nothing",
+    ]
     for path in paths:
         for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE"):
             for accept in (BROWSER, {}):
@@ -387,13 +404,23 @@ def test_strict_transport_is_asked_for_where_there_is_transport_security(new_sit
 
 
 def test_no_path_redirects_to_another_host(site):
-    for path in ("//evil.example/x/", "//evil.example/%2f..", "/\\evil.example", "/%09/evil.example", "/%5cevil.example/", "/products/shop/", "/products//evil.example"):
+    for path in (
+        "//evil.example/x/",
+        "//evil.example/%2f..",
+        "/\\evil.example",
+        "/%09/evil.example",
+        "/%5cevil.example/",
+        "/products/shop/",
+        "/products//evil.example",
+    ):
         for answer in (site.raw("GET", path), site.get(path, **BROWSER)):
             assert answer.status in (400, 404), path
             assert "location" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", "/x\r\nset-cookie: a=b", "/\x00"])
+@pytest.mark.parametrize(
+    "path", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", "/x\r\nset-cookie: a=b", "/\x00"]
+)
 def test_a_form_never_sends_anybody_elsewhere(path):
     with pytest.raises(ValueError, match="not a path"):
         security.see_other(path)
@@ -412,7 +439,7 @@ def test_the_host_header_shows_up_nowhere(site):
 
 PAYLOADS = [
     "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
     "'-alert(1)-'",
     "javascript:alert(1)",
     "[x](javascript:alert(1))",
@@ -441,7 +468,9 @@ class _Markup(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = dict(attrs)
         self.data = tag == "script" and told.get("type") == "application/ld+json"
-        if tag in ("iframe", "object", "embed", "base", "style", "math", "img") or (tag == "script" and not self.data and "src" not in told):
+        if tag in ("iframe", "object", "embed", "base", "style", "math", "img") or (
+            tag == "script" and not self.data and "src" not in told
+        ):
             self.found.append(f"<{tag}>")
         for name, value in attrs:
             places = r"https?://|mailto:|" if (tag, name) == ("a", "href") else r"http://localhost:8080/|"
@@ -464,7 +493,13 @@ def alive(text: str) -> list[str]:
 
 
 def test_a_page_that_is_alive_would_be_noticed():
-    for payload in ("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", '<a href="javascript:alert(1)">', "<p style=x>"):
+    for payload in (
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg onload=alert(1)>",
+        '<a href="javascript:alert(1)">',
+        "<p style=x>",
+    ):
         assert alive(payload)
     assert not alive('<script src="/static/x.js"></script><a href="/x">x</a><script type="application/ld+json">{}</script>')
 
@@ -481,9 +516,19 @@ def test_no_text_by_others_becomes_markup_anywhere(new_site, payload):
     body = product("shop").model_copy(update={"product": product("shop").product.model_copy(update={"facts": told})})
     columns = [column("id"), column(line, title=line, description=payload, unit=line, examples=(line,))]
     site.catalog.store.apply([body, dataset("shop/sales", columns=columns, title=line, description=payload, tags={line: line})])
-    site.write("PUT", f"{API}/index", {"name": "old", "type": "x", "uri": "https://e.example", "title": line, "description": payload, "readme": payload}, "register:x")
+    site.write(
+        "PUT",
+        f"{API}/index",
+        {"name": "old", "type": "x", "uri": "https://e.example", "title": line, "description": payload, "readme": payload},
+        "register:x",
+    )
     site.write("POST", f"{API}/remarks", {"subject": "dataset:shop/sales", "text": payload}, "remark:kari")
-    paths = [*addresses(site), f"/datasets/shop/sales/columns/{quote(line, safe='')}", f"/teams/{quote(line, safe='')}", f"/search?q={quote(payload)}"]
+    paths = [
+        *addresses(site),
+        f"/datasets/shop/sales/columns/{quote(line, safe='')}",
+        f"/teams/{quote(line, safe='')}",
+        f"/search?q={quote(payload)}",
+    ]
     for path in paths:
         answer = site.get(path, **BROWSER)
         assert answer.status < 500, path
@@ -512,7 +557,13 @@ def test_the_application_opens_no_connection(site, monkeypatch):
     for path in addresses(site):
         assert site.get(path).status < 500
         assert site.get(path, **BROWSER).status < 500
-    linked = {"name": "x", "type": "api", "uri": "http://169.254.169.254/latest", "repo": "https://evil.example", "description": "![x](https://evil.example)"}
+    linked = {
+        "name": "x",
+        "type": "api",
+        "uri": "http://169.254.169.254/latest",
+        "repo": "https://evil.example",
+        "description": "![x](https://evil.example)",
+    }
     assert site.write("PUT", f"{API}/index", linked, "register:x").status == 201
     assert site.get("/entries/x", **BROWSER).status == 200
 
@@ -558,11 +609,11 @@ def test_the_log_has_neither_what_was_searched_for_nor_tokens(site, caplog, monk
 
 
 def test_one_client_that_asks_too_much_waits_and_others_do_not(new_site, site):
-    limited = new_site(site.catalog.store, limits=Limits(rate=2, burst=5))
+    limited = new_site(site.catalog.store, limits=Limits(rate=0.01, burst=5))
     statuses = [limited.get(f"{API}/suggest?q=x").status for _ in range(8)]
     assert statuses == [200] * 5 + [429] * 3
     refused = limited.get("/search?q=x", **BROWSER)
-    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert (refused.status, 50 < int(refused.headers["retry-after"]) <= 101) == (429, True)
     assert limited.get(f"{API}/datasets/shop/sales").status == 200  # reading is not searching
     assert limited.ask("POST", f"{API}/messages", body={}).status == 429
 
@@ -597,7 +648,9 @@ def test_a_bucket_fills_again_with_time_and_forgets_whom_it_has_not_seen():
 # Settings
 
 
-@pytest.mark.parametrize("value", ["catalog.example.com", "ftp://x", "http://", "http://a b", "http://user@host", "http://x?y", 'http://x"', "http://x:0"])
+@pytest.mark.parametrize(
+    "value", ["catalog.example.com", "ftp://x", "http://", "http://a b", "http://user@host", "http://x?y", 'http://x"', "http://x:0"]
+)
 def test_an_address_that_is_none_is_refused_at_the_start(site, value):
     with pytest.raises(ConfigurationError, match="CATALOG_BASE_URL"):
         Catalog(site.catalog.database, site.catalog.store, base_url=value)

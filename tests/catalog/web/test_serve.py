@@ -326,7 +326,9 @@ def test_tokens_are_issued_listed_and_revoked(home):
     assert held is not None
     assert held.may("publish") == "shop-location"
     status, told, _ = invoke("token", "list", "--json")
-    assert [(one["name"], one["state"], one["scopes"]) for one in json.loads(told)] == [("shop", "valid", ["publish:shop-location", "register:shop"])]
+    assert [(one["name"], one["state"], one["scopes"]) for one in json.loads(told)] == [
+        ("shop", "valid", ["publish:shop-location", "register:shop"])
+    ]
     assert secret.strip() not in told + invoke("token", "list")[1]
     status, _, said = invoke("token", "issue", "shop", "remark:x")
     assert status == 1
@@ -393,4 +395,4 @@ def test_a_catalog_closes_what_it_opened(home):
     with made.database.reading():
         pass
     database.close()
-    assert not [one for one in os.listdir(f"/proc/{os.getpid()}/fd") if str(home) in os.path.realpath(f"/proc/{os.getpid()}/fd/{one}")]
+    assert not [one for one in Path("/proc/self/fd").iterdir() if str(home) in os.path.realpath(one)]
