@@ -1,4 +1,4 @@
-"""Publish 10,000 materializations of 3,000 datasets, and the tick that finds nothing new.
+"""Publish 10,000 materializations of 3,000 datasets to a catalog on SQLite, and the tick that finds nothing new.
 
 Floor: reading the same payloads from Dagster's event log in one query, and asking it once for what is new.
 """
@@ -6,7 +6,6 @@ Floor: reading the same payloads from Dagster's event log in one query, and aski
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -34,24 +33,12 @@ periodicity: DAILY
 """
 
 
-class _Sink:
-    """A catalog that takes everything at once."""
+def _catalog(folder: Path) -> Any:
+    """An empty catalog on SQLite."""
+    from dataproducts.catalog.database import Database
+    from dataproducts.catalog.store import EmbeddedTarget, Store
 
-    name = "sink"
-
-    def __init__(self) -> None:
-        self.taken: dict[str, str] = {}
-
-    def send(self, messages: Sequence[Any]) -> list[Any]:
-        """Keep key and digest, as an idempotent catalog has to."""
-        from dataproducts.messages import Receipt
-
-        self.taken.update({m.key: m.digest for m in messages})
-        return [Receipt(key=m.key, status="stored") for m in messages]
-
-    def newest(self, location: str) -> dict[str, dict[str, tuple[int, str]]]:
-        """Nothing is asked for here."""
-        return {}
+    return EmbeddedTarget(Store(Database(f"sqlite:///{folder}/catalog.db")))
 
 
 def run(size: Size, rounds: int, peers: Peers | None) -> list[Comparison]:
@@ -150,18 +137,20 @@ def _fill(instance: Any, product: Any, count: int) -> None:
 def _publish(instance: Any, product: Any, count: int, longest: list[float], cursors: list[str]) -> float:
     from dataproducts.publication.sensor import Publication
 
-    sink, cursor = _Sink(), None
-    publication = Publication({"bench": product}, sink, "bench")
-    start = perf_counter()
-    while True:
-        began = perf_counter()
-        ticked = publication.tick(instance, cursor)
-        longest.append(perf_counter() - began)
-        cursor = ticked.cursor
-        if not ticked.sent:
-            break
-    seconds = perf_counter() - start
-    assert len(sink.taken) == count + len(product.datasets) + 1, len(sink.taken)
+    cursor = None
+    with scratch() as folder:
+        catalog = _catalog(folder)
+        publication = Publication({"bench": product}, catalog, "bench")
+        start = perf_counter()
+        while True:
+            began = perf_counter()
+            ticked = publication.tick(instance, cursor)
+            longest.append(perf_counter() - began)
+            cursor = ticked.cursor
+            if not ticked.sent:
+                break
+        seconds = perf_counter() - start
+        assert sum(map(len, catalog.newest("bench").values())) == count
     assert json.loads(cursor)["low"] >= count
     cursors.append(cursor)
     return seconds
@@ -170,12 +159,13 @@ def _publish(instance: Any, product: Any, count: int, longest: list[float], curs
 def _idle(instance: Any, product: Any, cursor: str) -> float:
     from dataproducts.publication.sensor import Publication
 
-    publication = Publication({"bench": product}, _Sink(), "bench")
-    cursor = publication.tick(instance, cursor).cursor  # the first of a process works out what is declared
-    start = perf_counter()
-    for _ in range(IDLE_TICKS):
-        assert publication.tick(instance, cursor).sent == 0
-    return (perf_counter() - start) / IDLE_TICKS
+    with scratch() as folder:
+        publication = Publication({"bench": product}, _catalog(folder), "bench")
+        cursor = publication.tick(instance, cursor).cursor  # the first of a process works out what is declared
+        start = perf_counter()
+        for _ in range(IDLE_TICKS):
+            assert publication.tick(instance, cursor).sent == 0
+        return (perf_counter() - start) / IDLE_TICKS
 
 
 def _read(instance: Any) -> float:

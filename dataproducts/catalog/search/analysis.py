@@ -94,6 +94,9 @@ def chunks(text: str) -> list[Chunk]:
     found = []
     for match in _CHUNK.finditer(normalized(text)):
         run = match.group()
+        if run[1:].islower() and run.isalnum():  # most of all text: neither signs nor humps
+            found.append(Chunk((run.lower()[:MAX_WORD],), None, run))
+            continue
         pieces = [piece for word in _WORD.findall(run) for piece in (_HUMP.split(word) if not word.islower() else (word,))]
         words = tuple(piece.lower()[:MAX_WORD] for piece in pieces if piece)
         whole = "".join(words) if 1 < len(words) <= MAX_JOINED else None

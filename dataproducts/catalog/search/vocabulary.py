@@ -53,7 +53,7 @@ Known = Mapping[str, tuple[str, ...]]  # key of a word -> the parts of that word
 
 def is_word(word: str) -> bool:
     """Whether it goes into the vocabulary: it has a letter and a sensible length."""
-    return 2 <= len(word) <= LONGEST and any(c.isalpha() for c in word)
+    return 2 <= len(word) <= LONGEST and not word.isnumeric()
 
 
 def keys(word: str) -> tuple[str, ...]:
