@@ -143,6 +143,7 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(contract),
         "dagster/storage_kind": "delta",
+        f"{PREFIX}catalog": dg.UrlMetadataValue(f"{settings.catalog_pages()}/datasets/{contract.dataset}"),
         f"{PREFIX}contract": str(contract.version),
         f"{PREFIX}key": ", ".join(contract.key) or "none",
         f"{PREFIX}kind": contract.kind,

@@ -64,3 +64,8 @@ def location() -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}", name):
         raise ConfigurationError(f"DATAPRODUCTS_LOCATION is {name!r}; a location's name is letters, digits, '_', '.', ':' and '-'")
     return name
+
+
+def catalog_pages() -> str:
+    """The address of the catalog's pages, CATALOG_BASE_URL (default http://localhost:8080), without a slash at the end."""
+    return os.environ.get("CATALOG_BASE_URL", "").rstrip("/") or "http://localhost:8080"

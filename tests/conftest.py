@@ -37,8 +37,9 @@ language: [nb]
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lake and everything else of a test; no variable of the developer's own reaches it."""
-    for variable in ("DATAPRODUCTS_ENV", "DATAPRODUCTS_LAKE", "ENHETSREGISTERET_URL", "DAGSTER_HOME"):
-        monkeypatch.delenv(variable, raising=False)
+    ours = ("DATAPRODUCTS_", "CATALOG_", "ENHETSREGISTERET_", "OPENLINEAGE_", "DAGSTER_HOME")
+    for variable in [name for name in os.environ if name.startswith(ours)]:
+        monkeypatch.delenv(variable)
     monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

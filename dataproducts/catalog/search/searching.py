@@ -26,7 +26,6 @@ from dataproducts.catalog.search.matching import (
     KEYWORDS,
     NAME,
     TITLE,
-    Every,
     Expression,
     Held,
     Token,
@@ -313,7 +312,7 @@ class _Search:
 
     def _counts(self) -> _Counted:
         asked_for: list[tuple[str, Expression]] = [("", self._anything())]
-        asked_for += [(name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets) if name != "kind"]
+        asked_for += [(name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets)]
         values: dict[str, Any] = {"most": MAX_COUNTED + 1}
         branches = []
         for i, (_, match) in enumerate(asked_for):
@@ -337,30 +336,25 @@ class _Search:
         capped = total > MAX_COUNTED
         beyond = {name for (name, _), ids in zip(asked_for, found, strict=True) if len(ids) > MAX_COUNTED}
         counts = facets_of.tally({name: combinations.count(ids) for (name, _), ids in zip(asked_for, found, strict=True)}, self.facets)
-        if capped or "kind" in self.facets:
-            beyond |= self._count_kinds(counts)
+        if "kind" in beyond or (capped and "kind" not in self.facets):
+            self._count_kinds(counts)
         return _Counted(min(total, MAX_COUNTED), capped, counts, bool(beyond), rids)
 
-    def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> set[str]:
-        """Count each kind for itself.
-
-        Of many hits only the best are counted, and those may all be of one kind; and to count without joining anything costs little.
-        """
+    def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> None:
+        """Of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself."""
         others = {name: values for name, values in self.facets.items() if name != "kind"}
         counted = {value: documents for value, documents, _ in counts.get("kind", [])}
-        most = MAX_COUNTED if "kind" in self.facets else _KIND_COUNTED
-        values: dict[str, Any] = {"most": most}
+        values: dict[str, Any] = {"most": _KIND_COUNTED}
         branches = []
         for i, kind in enumerate(_KINDS):
-            if counted.get(kind, 0) < most:
+            if counted.get(kind, 0) < _KIND_COUNTED:
                 values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
                 matches = self.engine.matches.format(q=f"q{i}")
                 branches.append(f"SELECT {i} AS kind, count(*) AS documents FROM ({matches} LIMIT :most) AS k{i}")
         for row in self._rows(" UNION ALL ".join(branches), values):
-            if row["documents"] > counted.get(_KINDS[row["kind"]], 0):
-                counted[_KINDS[row["kind"]]] = row["documents"]
-        counts["kind"] = facets_of.listed(counted, self.facets.get("kind", frozenset()))
-        return {"kind"} if most in counted.values() else set()
+            counted[_KINDS[row["kind"]]] = max(row["documents"], counted.get(_KINDS[row["kind"]], 0))
+        found = {kind: documents for kind, documents in counted.items() if documents}
+        counts["kind"] = facets_of.listed(found, self.facets.get("kind", frozenset()))
 
     # where to go on
 
