@@ -233,9 +233,10 @@ def _serve(port: int, catalog_port: int) -> None:
         for server in servers:
             if server.poll() is None:
                 os.killpg(server.pid, signal.SIGTERM)
+        patience = time.monotonic() + 10
         for server in servers:
             try:
-                server.wait(10)
+                server.wait(max(0.1, patience - time.monotonic()))
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
 

@@ -55,7 +55,7 @@ def url(home: Path) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, (home / "up.log").read_text()
+        assert process.wait(60) == 0, (home / "up.log").read_text()
 
 
 @pytest.fixture(scope="module")

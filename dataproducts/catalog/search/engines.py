@@ -10,9 +10,22 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from dataproducts.catalog.search.matching import EVERYWHERE, FIELDS, GAP, MARKED, Every, Expression, Phrase, Token, Without, is_marked
+from dataproducts.catalog.search.matching import (
+    EVERYWHERE,
+    FIELDS,
+    GAP,
+    MARKED,
+    TITLE,
+    Every,
+    Expression,
+    Phrase,
+    Token,
+    Without,
+    is_marked,
+)
 
 STORED = (*FIELDS, MARKED)
+PLENTY = 2_000  # documents with a word, from which a walk in order of rank meets hits soon
 Stored = Mapping[str, Any]  # rid, and a string for each of STORED
 
 
@@ -24,7 +37,10 @@ class Engine(Protocol):
     """What a database has to offer the index."""
 
     matches: str  # a SELECT of `rid` from the texts that match the bound parameter named {q}; more conditions may follow
+    titles: str  # the same of titles alone, for expressions that name `title_fields`
+    title_fields: int
     rid: str  # what the rid is called in it
+    sparse: str  # the same to sort by, where few texts are expected to match
     joined: str  # an aggregate: the values of {} with commas between
 
     def create_text(self, connection: sa.Connection) -> None: ...
@@ -46,7 +62,8 @@ class _Sqlite:
     """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before."""
 
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
-    rid = "rowid"
+    titles, title_fields = matches, TITLE
+    rid = sparse = "rowid"
     joined = "group_concat({})"
     _columns = ", ".join(STORED)
 
@@ -117,13 +134,19 @@ class _Postgresql:
     """A tsvector made here, word for word, so that its own parser and dictionaries have no say."""
 
     rid = "rid"
+    sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
     joined = "string_agg(CAST({} AS text), ',')"
     matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
+    titles, title_fields = "SELECT rid FROM search_text WHERE title_words @@ CAST(:{q} AS tsquery)", EVERYWHERE
 
     def create_text(self, connection: sa.Connection) -> None:
         stored = ", ".join(f"{name} text NOT NULL" for name in STORED)
-        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS search_text (rid bigint PRIMARY KEY, {stored}, words tsvector NOT NULL)")
-        connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS search_text_words ON search_text USING gin (words) WITH (fastupdate = off)")
+        vectors = ("words", "title_words")
+        columns = ", ".join(("rid bigint PRIMARY KEY", stored, *(f"{name} tsvector NOT NULL" for name in vectors)))
+        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS search_text ({columns})")
+        for name in vectors:
+            index = f"search_text_{name} ON search_text USING gin ({name}) WITH (fastupdate = off)"
+            connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {index}")
 
     def drop_text(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("DROP TABLE IF EXISTS search_text")
@@ -132,12 +155,13 @@ class _Postgresql:
         if not rows:
             return
         values = ", ".join(f":{name}" for name in STORED)
-        changes = ", ".join(f"{name} = excluded.{name}" for name in (*STORED, "words"))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in (*STORED, "words", "title_words"))
         statement = sa.text(
-            f"INSERT INTO search_text(rid, {', '.join(STORED)}, words) VALUES (:rid, {values}, CAST(:words AS tsvector)) "
+            f"INSERT INTO search_text(rid, {', '.join(STORED)}, words, title_words) "
+            f"VALUES (:rid, {values}, CAST(:words AS tsvector), CAST(:title_words AS tsvector)) "
             f"ON CONFLICT (rid) DO UPDATE SET {changes}"
         )
-        connection.execute(statement, [{**row, "words": _tsvector(row)} for row in sorted(rows, key=lambda row: int(row["rid"]))])
+        connection.execute(statement, [_with_words(row) for row in sorted(rows, key=lambda row: int(row["rid"]))])
 
     def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None:
         if rids:
@@ -167,7 +191,9 @@ class _Postgresql:
     @contextmanager
     def within(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
         savepoint = connection.begin_nested()
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+        # reading a long tsvector costs far more than the planner believes: it is to trust its index
+        limit = f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"
+        connection.exec_driver_sql(f"{limit}; SET LOCAL enable_seqscan = off")
         try:
             yield
         except DBAPIError as error:
@@ -204,6 +230,11 @@ def _weights(fields: int) -> str:
 
 def _lexeme(token: str) -> str:
     return "'" + token.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _with_words(row: Stored) -> dict[str, Any]:
+    titles = " ".join(_lexeme(token) for token in dict.fromkeys(row["title"].split()) if token != GAP)
+    return {**row, "words": _tsvector(row), "title_words": titles}
 
 
 def _tsvector(row: Stored) -> str:

@@ -61,7 +61,8 @@ def look_up(connection: sa.Connection, some_words: Iterable[str], begun: Collect
         if what == _NAME:
             is_name = True
         elif what >= 0:
-            begins.setdefault(unfinished[what], []).append(word)
+            if word != unfinished[what]:
+                begins.setdefault(unfinished[what], []).append(word)
         else:
             by_form.setdefault(key, {})[word] = documents
             if what == _KEY:
@@ -72,15 +73,15 @@ def look_up(connection: sa.Connection, some_words: Iterable[str], begun: Collect
     return Familiar(
         totals,
         {word: found[:2] for word in cuts if (found := vocabulary.halves(word, known)) is not None},
-        {word: _others(word, found) for word, found in begins.items() if word in begun or totals[word] <= RARE},
+        {word: tuple(found) for word, found in begins.items() if word in begun or totals[word] <= RARE},
         is_name,
     )
 
 
-def beginnings(connection: sa.Connection, word: str) -> tuple[str, ...]:
-    """The words of the vocabulary that begin like this, with or without æøå; the most common first."""
+def beginnings(connection: sa.Connection, word: str) -> dict[str, int]:
+    """The words of the vocabulary that begin like this, with or without æøå, and the documents that have them; the most common first."""
     arms, values = _beginnings([word])
-    return _others(word, [row[2] for row in connection.execute(sa.text(arms[0]), values)])
+    return {row[2]: row[3] for row in connection.execute(sa.text(arms[0]), values)}
 
 
 def _beginnings(unfinished: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -96,10 +97,6 @@ def _beginnings(unfinished: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
             f"ORDER BY documents DESC, word LIMIT {MOST_BEGINNINGS}) AS b{i}"
         )
     return arms, values
-
-
-def _others(word: str, found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(one for one in found if one != word)
 
 
 def respelled(word: str, most: int = 8) -> list[str]:

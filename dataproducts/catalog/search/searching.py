@@ -204,7 +204,7 @@ class _Search:
     def _narrowed(self, this: Expression, but: Expression | None = None, facets: facets_of.Chosen | None = None) -> Expression:
         demands = facets_of.required(self.facets if facets is None else facets)
         unwanted = [one for one in (but, refused(self.query)) if one is not None]
-        wanted = every([this, *demands])
+        wanted = every([this, *demands] if this != Token(ALL_DOCUMENTS) or not demands else demands)
         return Without(wanted, some(unwanted)) if unwanted else wanted
 
     def _anything(self, facets: facets_of.Chosen | None = None) -> Expression:
@@ -221,15 +221,17 @@ class _Search:
         start, after = (int(place[0]) % 10, int(place[1])) if place else (0, -1)
         values: dict[str, Any] = {"after": after, "none": -1, "limit": self.request.limit + 1}
         steps = self._steps()
+        rid = self.engine.rid
+        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
+        order = rid if fewest >= engines.PLENTY else self.engine.sparse
         branches = []
         for step in range(start, len(steps)):
             earlier = [steps[i] for i in _EARLIER[step]]
             values[f"q{step}"] = self.engine.written(self._narrowed(steps[step], but=some(earlier) if earlier else None))
             matches = self.engine.matches.format(q=f"q{step}")
-            rid = self.engine.rid
             branches.append(
                 f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
-                f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {rid} LIMIT :limit) AS m) AS s{step}"
+                f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return self._rows(f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values)
@@ -316,8 +318,11 @@ class _Search:
         values: dict[str, Any] = {"most": MAX_COUNTED + 1}
         branches = []
         for i, (_, match) in enumerate(asked_for):
-            values[f"q{i}"] = self.engine.written(match)
-            matches = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
+            if match == Token(ALL_DOCUMENTS):
+                matches = "SELECT rid FROM search_document ORDER BY rid LIMIT :most"
+            else:
+                values[f"q{i}"] = self.engine.written(match)
+                matches = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
             branches.append(
                 f"SELECT {i} AS i, {self.engine.joined.format('d.facet_set')} AS ids, {self.engine.joined.format('d.rid')} AS rids "
                 f"FROM ({matches}) AS m CROSS JOIN search_document d WHERE d.rid = m.rid"

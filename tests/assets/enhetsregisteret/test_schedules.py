@@ -299,6 +299,6 @@ def test_other_datasets_do_not_set_the_history_off(automation: Automation, clock
 
 def test_schedule_and_sensor_are_there_and_on(clock: Clock) -> None:
     repository = clock.repository
-    assert [(s.name, s.default_status) for s in repository.schedule_defs] == [("enhetsregisteret_daily", dg.DefaultScheduleStatus.RUNNING)]
-    assert [(s.name, s.default_status) for s in repository.sensor_defs] == [("enhetsregisteret_automation", dg.DefaultSensorStatus.RUNNING)]
+    assert repository.get_schedule_def("enhetsregisteret_daily").default_status is dg.DefaultScheduleStatus.RUNNING
+    assert repository.get_sensor_def("enhetsregisteret_automation").default_status is dg.DefaultSensorStatus.RUNNING
     assert repository.get_schedule_def("enhetsregisteret_daily").execution_timezone == "Europe/Oslo"

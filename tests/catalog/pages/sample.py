@@ -67,7 +67,14 @@ PRODUCTS: dict[str, dict[str, Any]] = {
         "license": "NLOD_2_0",
         "themes": ["GOVE", "ECON"],
         "keywords": ["virksomhet", "organisasjonsnummer", "bedrift", "register"],
-        "sources": [{"name": "Enhetsregisteret", "owner": "Registerføreren", "description": "Nattlige filer.", "url": "https://example.com/register"}],
+        "sources": [
+            {
+                "name": "Enhetsregisteret",
+                "owner": "Registerføreren",
+                "description": "Nattlige filer.",
+                "url": "https://example.com/register",
+            }
+        ],
         "links": [
             {"title": "Virksomheter i Norge, måned for måned", "url": "https://example.com/rapport/virksomheter", "kind": "dashboard"},
             {"title": "Slik leser du historikken", "url": "https://example.com/fortelling/historikk", "kind": "story"},
@@ -99,7 +106,11 @@ PRODUCTS: dict[str, dict[str, Any]] = {
         },
         "team": "team-familie",
         "product_area": "Familie",
-        "personal_data": {"class": "special_category", "also": ["directly_identifying"], "reason": "Vedtakene sier noe om helse og familieforhold."},
+        "personal_data": {
+            "class": "special_category",
+            "also": ["directly_identifying"],
+            "reason": "Vedtakene sier noe om helse og familieforhold.",
+        },
         "access": {"level": "restricted", "can_read": ["team-familie"], "can_request": ["analyse"]},
         "legal_basis": "Behandling B-214: statistikk og styring.",
         "purpose": "Styring og statistikk.",
@@ -168,8 +179,19 @@ def _c(name: str, type_: str, description: str, **more: Any) -> C:
     return name, type_, description, more
 
 
-_ORGNR = _c("organisasjonsnummer", "String", "Ni siffer som identifiserer enheten.", title="Organisasjonsnummer", concept="organisasjonsnummer", personal="possibly_identifying", source="organisasjonsnummer")
-_VALID = (_c("valid_from", "Date", "Første dag raden gjelder."), _c("valid_to", "Date", "Første dag raden ikke lenger gjelder; tom så lenge den gjelder.", nullable=True))
+_ORGNR = _c(
+    "organisasjonsnummer",
+    "String",
+    "Ni siffer som identifiserer enheten.",
+    title="Organisasjonsnummer",
+    concept="organisasjonsnummer",
+    personal="possibly_identifying",
+    source="organisasjonsnummer",
+)
+_VALID = (
+    _c("valid_from", "Date", "Første dag raden gjelder."),
+    _c("valid_to", "Date", "Første dag raden ikke lenger gjelder; tom så lenge den gjelder.", nullable=True),
+)
 
 DATASETS: dict[str, dict[str, Any]] = {
     "enhetsregisteret/enheter": {
@@ -290,7 +312,9 @@ def _port(kind: str, name: str) -> PortFacts:
     product, dataset = name.split("/")
     return {
         "lake": PortFacts(name="lake", kind="lake", address=f"lake/{name}"),
-        "bigquery": PortFacts(name="bigquery", kind="bigquery", address=f"eksempel-prod.{product}.{dataset}", facts={"region": "europe-north1"}),
+        "bigquery": PortFacts(
+            name="bigquery", kind="bigquery", address=f"eksempel-prod.{product}.{dataset}", facts={"region": "europe-north1"}
+        ),
         "kafka": PortFacts(name="kafka", kind="kafka", address=f"{product}.{dataset}-v1", facts={"pool": "prod", "format": "JSON"}),
         "file": PortFacts(name="file", kind="file", address=f"https://example.com/filer/{product}/{dataset}.parquet", title="Parquet"),
     }[kind]
@@ -303,10 +327,18 @@ def body(name: str, *, columns: int | None = None, version: str = "1.0.0") -> Da
     grain = given.get("partitions", "daily")
     key = tuple(k for k in given["key"] if k in {c.name for c in shape})
     rules = [RuleFacts(name="key_unique", kind="unique", description=f"{', '.join(key)} er entydig.")]
-    rules += [RuleFacts(name=f"{c.name}_required", kind="required", column=c.name, description=f"{c.name} er alltid fylt ut.") for c in shape if not c.nullable][:5]
-    rules.append(RuleFacts(name="rows_steady", kind="volume", description="Antall rader endrer seg mindre enn 10 % fra dagen før.", severity="warn"))
+    rules += [
+        RuleFacts(name=f"{c.name}_required", kind="required", column=c.name, description=f"{c.name} er alltid fylt ut.")
+        for c in shape
+        if not c.nullable
+    ][:5]
+    rules.append(
+        RuleFacts(name="rows_steady", kind="volume", description="Antall rader endrer seg mindre enn 10 % fra dagen før.", severity="warn")
+    )
     lineage = {
-        c.name: tuple(ColumnOrigin(subject=u, column=c.name) for u in given.get("upstream", ()) if c.name in {x[0] for x in DATASETS[u]["columns"]})
+        c.name: tuple(
+            ColumnOrigin(subject=u, column=c.name) for u in given.get("upstream", ()) if c.name in {x[0] for x in DATASETS[u]["columns"]}
+        )
         for c in shape
     }
     if given.get("source"):
@@ -316,7 +348,9 @@ def body(name: str, *, columns: int | None = None, version: str = "1.0.0") -> Da
         title=given["title"],
         description=given["description"],
         contract=ContractFacts(version=version, fingerprint=version, kind=given["kind"], columns=shape, key=key, rules=tuple(rules)),
-        partitions=PartitionFacts(kind=grain, start=NOW - timedelta(days=given["days"]), time_zone="Europe/Oslo") if grain != "none" else PartitionFacts(),
+        partitions=PartitionFacts(kind=grain, start=NOW - timedelta(days=given["days"]), time_zone="Europe/Oslo")
+        if grain != "none"
+        else PartitionFacts(),
         access=given.get("access", "restricted"),
         personal=given.get("personal", "none"),
         freshness_seconds=given["freshness"] * 3600 if given.get("freshness") else None,
@@ -325,12 +359,23 @@ def body(name: str, *, columns: int | None = None, version: str = "1.0.0") -> Da
         kinds=("delta", "polars"),
         tags={"tier": "1"},
         upstream=given.get("upstream", ()),
-        source=SourceFacts(name="Enhetsregisteret", description="Nattlig fil over alle enheter.", url="https://example.com/register") if given.get("source") else None,
+        source=SourceFacts(name="Enhetsregisteret", description="Nattlig fil over alle enheter.", url="https://example.com/register")
+        if given.get("source")
+        else None,
         column_lineage={k: v for k, v in lineage.items() if v},
         checks={"shape": "Kolonner og typer er som lovet.", **{r.name: r.description for r in rules}},
         ports=tuple(_port(kind, name) for kind in given.get("ports", ("lake",))),
         quarantine_share=0.01 if given.get("quarantine") else None,
-        examples=(Example(name="nye_virksomheter.py", title="Hvor mange virksomheter ble registrert hver måned?", source=EXAMPLE, passed_at=NOW - timedelta(hours=5)),) if name.endswith("/enheter") else (),
+        examples=(
+            Example(
+                name="nye_virksomheter.py",
+                title="Hvor mange virksomheter ble registrert hver måned?",
+                source=EXAMPLE,
+                passed_at=NOW - timedelta(hours=5),
+            ),
+        )
+        if name.endswith("/enheter")
+        else (),
         asset=f"assets/{name}",
     )
 
@@ -339,12 +384,25 @@ def messages(seed: int = 4) -> Iterator[Any]:
     """All of it in order: declarations, contract changes, deliveries, checks, failures, a proof."""
     r = random.Random(seed)
     for name in PRODUCTS:
-        yield Definition(location=LOCATION, subject=f"product:{name}", observed_at=BEGAN, product=ProductBody(facts=facts(name), concepts=CONCEPTS.get(name, ()), examples=()))
-    changes = {"enhetsregisteret/enheter": [(0, 6, "1.0.0"), (60, 8, "1.1.0"), (140, 10, "2.0.0")], "stillinger/stillinger_daglig": [(0, 4, "1.0.0"), (100, 5, "1.1.0")]}
+        yield Definition(
+            location=LOCATION,
+            subject=f"product:{name}",
+            observed_at=BEGAN,
+            product=ProductBody(facts=facts(name), concepts=CONCEPTS.get(name, ()), examples=()),
+        )
+    changes = {
+        "enhetsregisteret/enheter": [(0, 6, "1.0.0"), (60, 8, "1.1.0"), (140, 10, "2.0.0")],
+        "stillinger/stillinger_daglig": [(0, 4, "1.0.0"), (100, 5, "1.1.0")],
+    }
     final = {name: steps[-1][2] for name, steps in changes.items()}
     for name in DATASETS:
         for days, columns, version in changes.get(name, [(0, None, "1.0.0")]):
-            yield Definition(location=LOCATION, subject=f"dataset:{name}", observed_at=BEGAN + timedelta(days=days, minutes=1), dataset=body(name, columns=columns, version=version))
+            yield Definition(
+                location=LOCATION,
+                subject=f"dataset:{name}",
+                observed_at=BEGAN + timedelta(days=days, minutes=1),
+                dataset=body(name, columns=columns, version=version),
+            )
     storage = 0
     for name, given in DATASETS.items():
         numbers: dict[str, int] = {}
@@ -355,11 +413,21 @@ def messages(seed: int = 4) -> Iterator[Any]:
             partition = _partition(given.get("partitions", "daily"), moment.date(), day)
             if given.get("partitions", "daily") == "daily" and day in (11, 33):
                 if day == 11:
-                    yield _failure(name, moment, storage, **{partition: f"{name}: partisjon {partition}: kilden svarte ikke innen 60 sekunder; kjør igjen"})
+                    yield _failure(
+                        name,
+                        moment,
+                        storage,
+                        **{partition: f"{name}: partisjon {partition}: kilden svarte ikke innen 60 sekunder; kjør igjen"},
+                    )
                 continue
             if given.get("trouble") == "failing" and day == 0:
                 yield _check(name, "key_unique", False, "error", moment, storage, partition)
-                yield _failure(name, moment + timedelta(minutes=2), storage, **{partition: f"{name}: 12 rader har en nøkkel som ikke er entydig; ingenting ble lagret"})
+                yield _failure(
+                    name,
+                    moment + timedelta(minutes=2),
+                    storage,
+                    **{partition: f"{name}: 12 rader har en nøkkel som ikke er entydig; ingenting ble lagret"},
+                )
                 continue
             number = numbers[partition] = numbers.get(partition, 0) + 1
             rows = _rows(given["rows"], day, r)
@@ -372,12 +440,42 @@ def messages(seed: int = 4) -> Iterator[Any]:
                 profile=tuple(_figures(_column(c), rows, r) for c in given["columns"]) if day < 3 else (),
             )  # fmt: skip
             if day == 7:
-                yield Delivery(location=LOCATION, dataset=name, partition=partition, number=number, at=moment + timedelta(hours=2), storage_id=storage + 5, run=f"{r.getrandbits(64):016x}", known_at=moment, contract=final.get(name, "1.0.0"), rows=rows, content_hash=content, unchanged=True)
+                yield Delivery(
+                    location=LOCATION,
+                    dataset=name,
+                    partition=partition,
+                    number=number,
+                    at=moment + timedelta(hours=2),
+                    storage_id=storage + 5,
+                    run=f"{r.getrandbits(64):016x}",
+                    known_at=moment,
+                    contract=final.get(name, "1.0.0"),
+                    rows=rows,
+                    content_hash=content,
+                    unchanged=True,
+                )
             for check in ("shape", "key_unique", "rows_steady"):
-                yield _check(name, check, not (check == "rows_steady" and day in (4, 19)), "warn" if check == "rows_steady" else "error", moment, storage, partition)
+                yield _check(
+                    name,
+                    check,
+                    not (check == "rows_steady" and day in (4, 19)),
+                    "warn" if check == "rows_steady" else "error",
+                    moment,
+                    storage,
+                    partition,
+                )
     for hours in (26, 2):
         yield Proof(location=LOCATION, at=NOW - timedelta(hours=hours), compared=812, behind=0, missing=0, lag_seconds=14.2)
-    yield Proof(location="analyse", at=NOW - timedelta(hours=3), compared=96, behind=2, missing=0, dead=1, lag_seconds=73.0, details=("stillinger/kompetanser: partisjon 2026-11-21 er sendt på nytt",))
+    yield Proof(
+        location="analyse",
+        at=NOW - timedelta(hours=3),
+        compared=96,
+        behind=2,
+        missing=0,
+        dead=1,
+        lag_seconds=73.0,
+        details=("stillinger/kompetanser: partisjon 2026-11-21 er sendt på nytt",),
+    )
 
 
 PAGES = {
@@ -432,19 +530,48 @@ def _figures(c: ColumnFacts, rows: int, r: random.Random) -> ColumnFigures:
     if c.type == "Date":
         return ColumnFigures(name=c.name, nulls=nulls, distinct=min(rows, 9_412), smallest="1995-02-19", largest="2026-11-21")
     if c.type.startswith(("Int", "Float", "Decimal")):
-        return ColumnFigures(name=c.name, nulls=nulls, distinct=min(rows, 1_874), smallest="5" if "ansatte" in c.name else "0", largest="20612")
+        return ColumnFigures(
+            name=c.name, nulls=nulls, distinct=min(rows, 1_874), smallest="5" if "ansatte" in c.name else "0", largest="20612"
+        )
     if c.type == "Boolean":
         return ColumnFigures(name=c.name, nulls=nulls, distinct=2, frequent=(("false", rows - rows // 90), ("true", rows // 90)))
     if c.name == "organisasjonsform":
-        return ColumnFigures(name=c.name, nulls=0, distinct=41, frequent=(("ENK", rows * 39 // 100), ("AS", rows * 34 // 100), ("FLI", rows * 12 // 100), ("NUF", rows * 3 // 100), ("SA", rows // 100)))
+        return ColumnFigures(
+            name=c.name,
+            nulls=0,
+            distinct=41,
+            frequent=(
+                ("ENK", rows * 39 // 100),
+                ("AS", rows * 34 // 100),
+                ("FLI", rows * 12 // 100),
+                ("NUF", rows * 3 // 100),
+                ("SA", rows // 100),
+            ),
+        )
     if c.name == "naeringskode":
-        return ColumnFigures(name=c.name, nulls=nulls, distinct=830, frequent=(("68.209", rows * 9 // 100), ("70.220", rows * 5 // 100), ("62.010", rows * 4 // 100), ("94.991", rows * 3 // 100)))
+        return ColumnFigures(
+            name=c.name,
+            nulls=nulls,
+            distinct=830,
+            frequent=(("68.209", rows * 9 // 100), ("70.220", rows * 5 // 100), ("62.010", rows * 4 // 100), ("94.991", rows * 3 // 100)),
+        )
     return ColumnFigures(name=c.name, nulls=nulls, distinct=max(1, rows - nulls))
 
 
 def _check(name: str, check: str, passed: bool, severity: str, moment: datetime, storage: int, partition: str) -> CheckResult:
     told = {} if passed else {"Rader": "12", "Fra": "14 502", "Til": "16 801"}
-    return CheckResult(location=LOCATION, dataset=name, check=check, passed=passed, severity=severity, at=moment, storage_id=storage, run=f"run-{storage}", partitions=partition, facts=told)
+    return CheckResult(
+        location=LOCATION,
+        dataset=name,
+        check=check,
+        passed=passed,
+        severity=severity,
+        at=moment,
+        storage_id=storage,
+        run=f"run-{storage}",
+        partitions=partition,
+        facts=told,
+    )
 
 
 def _failure(name: str, moment: datetime, storage: int, **errors: str) -> Failure:
@@ -486,6 +613,15 @@ def talk(store: Store) -> None:
         "contactPoint": {"name": "Team Stilling", "email": "team-stilling@example.com"},
     }
     register.put(store, register.Registration.model_validate(entry), "analyse")
-    views = {"enhetsregisteret/enheter": 412, "stillinger/stillinger_daglig": 208, "sykefravaer/sykefravaersstatistikk": 161, "geografi/kommuner": 96, "saksflyt/behandlingstider": 71, "stillinger/stillingsstatistikk": 64}
+    views = {
+        "enhetsregisteret/enheter": 412,
+        "stillinger/stillinger_daglig": 208,
+        "sykefravaer/sykefravaersstatistikk": 161,
+        "geografi/kommuner": 96,
+        "saksflyt/behandlingstider": 71,
+        "stillinger/stillingsstatistikk": 64,
+    }
     with store.database.writing() as connection:
-        connection.execute(sa.insert(t.usage), [{"subject": f"dataset:{name}", "day": f"{NOW.date()}", "views": many} for name, many in views.items()])
+        connection.execute(
+            sa.insert(t.usage), [{"subject": f"dataset:{name}", "day": f"{NOW.date()}", "views": many} for name, many in views.items()]
+        )

@@ -43,12 +43,12 @@ PAYLOADS = (
     '<script>alert("XSS1")</script>',
     '"><img src=x onerror=alert(1) class=XSS2>',
     "'><svg/onload=alert(1) id='XSS3'>",
-    '</script><script>alert(1)//XSS4',
+    "</script><script>alert(1)//XSS4",
     "</title></textarea></style><b id=XSS5>",
     '" autofocus onfocus=alert(1) data-xss="XSS6',
     "javascript:alert(1)//XSS7",
     "{{ 7*7 }}{% raw %}XSS8${7*7}#{7*7}",
-    "<a href=\"javascript:alert(1)\">XSS9</a>",
+    '<a href="javascript:alert(1)">XSS9</a>',
     "[XSS10](javascript:alert(1)) ![x](https://example.com/x.png) <iframe src=//x>",
     "<!-- XSS11 --><!doctype html><base href=//example.com>",
     "&lt;img src=x onerror=alert(1)&gt;&#60;XSS12&#62;",
@@ -74,11 +74,25 @@ def _all(payload: str) -> Iterator[Any]:
     from dataproducts.product_facts import ProductFacts
 
     concept = Concept(name="begrep", label={"nb": p, "en": p}, definition={"nb": p, "en": p}, see="https://example.com/begrep")
-    body = ProductBody(facts=ProductFacts.model_validate(facts), concepts=(concept,), examples=(Example(name=p, title=p, language=p, source=p),))
+    body = ProductBody(
+        facts=ProductFacts.model_validate(facts), concepts=(concept,), examples=(Example(name=p, title=p, language=p, source=p),)
+    )
     yield Definition(location="fiende", subject=f"product:{PRODUCT}", observed_at=at, product=body)
     for days, column in ((2, "før"), (1, p)):
         columns = (
-            ColumnFacts(name=column, type=p, nullable=True, description=p, title=p, source=p, personal=p, unit=p, time_zone=p, concept="begrep", examples=(p,)),
+            ColumnFacts(
+                name=column,
+                type=p,
+                nullable=True,
+                description=p,
+                title=p,
+                source=p,
+                personal=p,
+                unit=p,
+                time_zone=p,
+                concept="begrep",
+                examples=(p,),
+            ),
             ColumnFacts(name="apen", type=p, nullable=True, description=p, personal="none", examples=(p,)),
             ColumnFacts(name="fnr", type="String", nullable=False, personal="directly_identifying", examples=(SECRET,)),
         )
@@ -96,8 +110,37 @@ def _all(payload: str) -> Iterator[Any]:
         ColumnFigures(name="apen", nulls=0, distinct=2, smallest=p, largest=p, frequent=((p, 1),)),
         ColumnFigures(name="fnr", nulls=0, distinct=2, smallest=SECRET, largest=SECRET, frequent=((SECRET, 1),)),
     )
-    yield Delivery(location="fiende", dataset=NAME, partition=p, number=1, at=at, storage_id=1, run=p, known_at=at, contract=p, rows=2, content_hash=p, received=3, refused=1, inputs={"shop/sales": ((p, 1),)}, profile=figures, facts={p: p})
-    yield CheckResult(location="fiende", dataset=NAME, check=p, passed=False, severity="error", at=at, storage_id=2, run=p, partitions=p, description=p, facts={p: p})
+    yield Delivery(
+        location="fiende",
+        dataset=NAME,
+        partition=p,
+        number=1,
+        at=at,
+        storage_id=1,
+        run=p,
+        known_at=at,
+        contract=p,
+        rows=2,
+        content_hash=p,
+        received=3,
+        refused=1,
+        inputs={"shop/sales": ((p, 1),)},
+        profile=figures,
+        facts={p: p},
+    )
+    yield CheckResult(
+        location="fiende",
+        dataset=NAME,
+        check=p,
+        passed=False,
+        severity="error",
+        at=at,
+        storage_id=2,
+        run=p,
+        partitions=p,
+        description=p,
+        facts={p: p},
+    )
     yield Failure(location="fiende", dataset=NAME, at=at, storage_id=3, run=p, errors={p: p, "-": p})
     yield Proof(location="fiende", at=at, compared=1, behind=1, missing=1, details=(p,))
 
@@ -122,8 +165,28 @@ def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     people.say(store, f"dataset:{NAME}", "comment", payload[:100], payload)
     with database.writing() as connection:  # what no door lets in, in case one day it does
         connection.execute(sa.insert(t.tag).values(subject=f"dataset:{NAME}", tag=payload, author=payload, at=sample.NOW))
-        body = {"name": "fiende", "title": payload, "type": payload, "uri": payload, "accessRights": payload, "pii": False, "team": payload, "keyword": [payload], "x": {payload: [payload]}}
-        row = {"subject": "entry:fiende", "kind": "entry", "product": "", "location": payload, "definition_at": sample.NOW, "definition_hash": "0", "body": body, "rendered": {}, "changed": sample.NOW}
+        body = {
+            "name": "fiende",
+            "title": payload,
+            "type": payload,
+            "uri": payload,
+            "accessRights": payload,
+            "pii": False,
+            "team": payload,
+            "keyword": [payload],
+            "x": {payload: [payload]},
+        }
+        row = {
+            "subject": "entry:fiende",
+            "kind": "entry",
+            "product": "",
+            "location": payload,
+            "definition_at": sample.NOW,
+            "definition_hash": "0",
+            "body": body,
+            "rendered": {},
+            "changed": sample.NOW,
+        }
         connection.execute(sa.insert(t.current).values(**row))
     catalog = Catalog(database, store, base_url=BASE, local=True, limits=NO_LIMITS)
     yield payload, TestClient(create_app(catalog), base_url=BASE, headers={"accept": "text/html"}, raise_server_exceptions=False)
@@ -163,5 +226,74 @@ def test_no_value_of_a_personal_column_is_on_any_page(hostile: tuple[str, TestCl
 
 
 ALLOWED = frozenset(
-    ["html", "head", "meta", "title", "link", "script", "body", "a", "header", "svg", "path", "circle", "rect", "g", "text", "defs", "marker", "form", "div", "label", "input", "button", "ul", "ol", "li", "nav", "main", "h1", "h2", "h3", "h4", "h5", "h6", "p", "code", "pre", "span", "section", "article", "aside", "footer", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "fieldset", "legend", "select", "option", "textarea", "time", "b", "strong", "em", "del", "ins", "br", "blockquote", "hr", "kbd"]
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "a",
+        "header",
+        "svg",
+        "path",
+        "circle",
+        "rect",
+        "g",
+        "text",
+        "defs",
+        "marker",
+        "form",
+        "div",
+        "label",
+        "input",
+        "button",
+        "ul",
+        "ol",
+        "li",
+        "nav",
+        "main",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "p",
+        "code",
+        "pre",
+        "span",
+        "section",
+        "article",
+        "aside",
+        "footer",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "fieldset",
+        "legend",
+        "select",
+        "option",
+        "textarea",
+        "time",
+        "b",
+        "strong",
+        "em",
+        "del",
+        "ins",
+        "br",
+        "blockquote",
+        "hr",
+        "kbd",
+    ]
 )

@@ -142,7 +142,11 @@ def test_the_interface_is_in_the_language_asked_for(show: Any, address: str) -> 
     assert next(english.all("html")).get("lang") == "en"
     assert "Hopp til innholdet" in norwegian.text
     assert "Skip to content" in english.text
-    assert all("lang=en" in one.get("href") for one in next(english.all("header")).all("a") if one.get("href").startswith("/") and one.get("lang") != "nb")
+    assert all(
+        "lang=en" in one.get("href")
+        for one in next(english.all("header")).all("a")
+        if one.get("href").startswith("/") and one.get("lang") != "nb"
+    )
 
 
 def test_the_browser_chooses_the_language_where_the_address_does_not(show: Any) -> None:
@@ -251,7 +255,9 @@ def test_json_ld_is_whole_and_names_the_page(show: Any) -> None:
 def test_a_question_can_be_asked_rated_and_tagged_from_the_page(client: TestClient, show: Any) -> None:
     sent = {"origin": "http://localhost:8080", "sec-fetch-site": "same-origin"}
     subject = "dataset:saksflyt/saker"
-    answer = client.post("/remarks", data={"subject": subject, "kind": "question", "text": "Hva er en **sak**?", "author": "Kari"}, headers=sent)
+    answer = client.post(
+        "/remarks", data={"subject": subject, "kind": "question", "text": "Hva er en **sak**?", "author": "Kari"}, headers=sent
+    )
     assert (answer.status_code, answer.headers["location"]) == (303, "/datasets/saksflyt/saker#talk")
     assert client.post("/ratings", data={"subject": subject, "stars": "4", "author": "Kari"}, headers=sent).status_code == 303
     assert client.post("/tags", data={"subject": subject, "tag": "kvartal", "author": "Kari"}, headers=sent).status_code == 303

@@ -30,13 +30,18 @@ def test_python_is_python_and_shell_is_shell(name: str) -> None:
             assert shlex.split(one.code)[:3] == ["dataproducts", "read", name]
 
 
-@pytest.mark.parametrize("hostile", ['x"); import os; os.system("x', "a`; DROP TABLE b; --", "a\nimport os", "a\\", "$(rm -rf ~)", "\u2028x"])
+@pytest.mark.parametrize(
+    "hostile", ['x"); import os; os.system("x', "a`; DROP TABLE b; --", "a\nimport os", "a\\", "$(rm -rf ~)", "\u2028x"]
+)
 def test_an_address_stays_within_its_quotes(hostile: str) -> None:
     ports = tuple(PortFacts(name=kind, kind=kind, address=hostile) for kind in ("bigquery", "kafka", "file"))
     for one in snippets(sample.body("saksflyt/saker").model_copy(update={"ports": ports}), hostile):
         if one.what in ("kafka", "file"):
             body = ast.parse(one.code).body
-            assert not [node for node in body if isinstance(node, ast.Import) and any(a.name == "os" for a in node.names)] or one.what == "kafka"
+            assert (
+                not [node for node in body if isinstance(node, ast.Import) and any(a.name == "os" for a in node.names)]
+                or one.what == "kafka"
+            )
             assert "os.system" not in ast.unparse(ast.parse(one.code)).replace(repr(" ".join(hostile.split())), "")
         if one.what == "bigquery":
             assert one.code.count("`") == 2

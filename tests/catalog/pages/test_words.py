@@ -38,7 +38,11 @@ def test_a_template_has_no_words_of_its_own(template: object) -> None:
     text = re.sub(r"<[^>]*>", "", text, flags=re.DOTALL)
     text = re.sub(r"&#?\w+;s?", "", text)
     assert re.findall(r"[^\W\d_]+", text) == []
-    assert [one for one in attributes if re.search(r"[A-ZÆØÅa-zæøå]{2}", one) and one not in ("width=device-width, initial-scale=1", "light dark", "noindex")] == []
+    assert [
+        one
+        for one in attributes
+        if re.search(r"[A-ZÆØÅa-zæøå]{2}", one) and one not in ("width=device-width, initial-scale=1", "light dark", "noindex")
+    ] == []
 
 
 def test_every_key_that_is_asked_for_is_there_and_none_is_there_for_nothing() -> None:
@@ -48,11 +52,33 @@ def test_every_key_that_is_asked_for_is_there_and_none_is_there_for_nothing() ->
     assert asked - set(WORDS) == set()
     counted = {f"{what}.{form}" for what in re.findall(r'\bmany\(\s*"([^"]+)"', sources) for form in ("one", "many")}
     own = (templating.FOLDER.parent / "words.py").read_text()
-    counted |= {f"{what}.{form}" for what in re.findall(r'self\.many\("([^"]+)"', own) for form in ("one", "many")} | {"days.one", "days.many", "hours.one", "hours.many"}
+    counted |= {f"{what}.{form}" for what in re.findall(r'self\.many\("([^"]+)"', own) for form in ("one", "many")} | {
+        "days.one",
+        "days.many",
+        "hours.one",
+        "hours.many",
+    }
     assert counted - set(WORDS) == set()
     built = tuple(re.findall(r'"([a-z]+(?:\.[a-z]+)?\.)"\s*~', sources)) + tuple(re.findall(r'f"([a-z.]+\.)\{', sources))
-    groups = ("kind.", "access.", "personal.", "port.", "freshness.", "quality.", "theme.", "status.", "contract.", "severity.", "periodicity.")
-    known = asked | counted | {key for key in WORDS if key.startswith(built + groups)} | set(re.findall(r'"((?:quality|talk|access)\.[a-z ]+)"', sources))
+    groups = (
+        "kind.",
+        "access.",
+        "personal.",
+        "port.",
+        "freshness.",
+        "quality.",
+        "theme.",
+        "status.",
+        "contract.",
+        "severity.",
+        "periodicity.",
+    )
+    known = (
+        asked
+        | counted
+        | {key for key in WORDS if key.startswith(built + groups)}
+        | set(re.findall(r'"((?:quality|talk|access)\.[a-z ]+)"', sources))
+    )
     assert set(WORDS) - known == set()
 
 

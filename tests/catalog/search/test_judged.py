@@ -55,5 +55,5 @@ def test_both_databases_answer_the_same(corpus: sa.Engine, tmp_path: Path) -> No
     with corpus.connect() as one, other.connect() as two:
         for text in [judged["q"] for judged in JUDGED]:
             for typed in (text[:1], text[:2], text[:4], text):
-                assert index.suggest(one, typed) == index.suggest(two, typed), typed
+                assert index.suggest(one, typed, budget_seconds=10) == index.suggest(two, typed, budget_seconds=10), typed
     other.dispose()
