@@ -20,6 +20,7 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.assertions import Asserted, asserted
 from dataproducts.catalog.database import Database
 from dataproducts.catalog.rendering import rendered
+from dataproducts.catalog.search import index as search_index
 from dataproducts.errors import BadRequest
 from dataproducts.messages import (
     MAX_BATCH,
@@ -35,6 +36,7 @@ from dataproducts.messages import (
 )
 
 Message = Definition | Delivery | CheckResult | Failure | Proof
+MOST_STEPS = 10_000
 TIMED = ("daily", "hourly", "weekly", "monthly", "time")
 """Kinds of partitions whose keys sort as time does."""
 
@@ -54,6 +56,7 @@ class Store:
     def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.database = database
         self.clock = clock
+        self._tidied = 0
 
     def apply(self, messages: Sequence[Message], *, location: str | None = None) -> list[Receipt]:
         """Take messages in, all or none of what is not refused; a receipt for each, in order.
@@ -103,6 +106,22 @@ class Store:
             late = set(connection.execute(due.limit(500)).scalars())
             self._settle(connection, Touched(datasets=late), now)
         return len(late)
+
+    def tidy(self, least: int = 1_000) -> int:
+        """After at least so many changes, bring the index into the shape it is read fastest in; gives how many steps that took.
+
+        Each step is a transaction of its own, so that others write in between.
+        """
+        with self.database.reading() as connection:
+            newest = connection.execute(sa.select(sa.func.max(t.feed.c.seq))).scalar() or 0
+        if newest - self._tidied < least:
+            return 0
+        self._tidied, steps, more = newest, 0, True
+        while more and steps < MOST_STEPS:
+            with self.database.writing() as connection:
+                more = search_index.tidy(connection)
+            steps += 1
+        return steps
 
     def newest(self, location: str) -> dict[str, dict[str, tuple[int, str]]]:
         """By dataset and partition, number and content hash of the newest version from a code location.

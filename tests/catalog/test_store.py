@@ -288,6 +288,17 @@ def test_the_columns_of_a_concept_and_the_products_of_a_team_are_found(store: St
     assert column_page.concept.id == "concept:shop/amount"
 
 
+def test_tidying_changes_no_answer_and_waits_until_it_is_worth_it(store: Store) -> None:
+    store.apply([product(), *(dataset(f"shop/d{n}") for n in range(30))])
+    with store.database.reading() as connection:
+        before = _found(connection)
+    assert store.tidy() == 0
+    assert store.tidy(least=1) >= 1
+    assert store.tidy(least=1) == 0
+    with store.database.reading() as connection:
+        assert _found(connection) == before
+
+
 def test_readers_cannot_write(store: Store) -> None:
     with store.database.reading() as connection, pytest.raises(sa.exc.DBAPIError):
         connection.execute(sa.delete(t.inbox))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -54,7 +53,7 @@ def url(home: Path) -> Iterator[str]:
             time.sleep(0.5)
         yield f"http://localhost:{port}"
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # a job in the background of a shell does not hear SIGINT
         assert process.wait(60) == 0, (home / "up.log").read_text()
 
 

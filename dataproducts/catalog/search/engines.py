@@ -48,7 +48,7 @@ class Engine(Protocol):
     def write(self, connection: sa.Connection, rows: Sequence[Stored]) -> None: ...
     def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None: ...
     def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]: ...
-    def tidy(self, connection: sa.Connection) -> None: ...
+    def tidy(self, connection: sa.Connection) -> bool: ...
     def written(self, expression: Expression) -> str: ...
     def within(self, connection: sa.Connection, seconds: float) -> Any: ...
 
@@ -56,6 +56,9 @@ class Engine(Protocol):
 def of(connection: sa.Connection) -> Engine:
     """The engine behind a connection."""
     return SQLITE if connection.dialect.name == "sqlite" else POSTGRESQL
+
+
+_MERGED_AT_ONCE = 500  # pages: some hundredths of a second in which no one else can write
 
 
 class _Sqlite:
@@ -91,8 +94,11 @@ class _Sqlite:
         )
         return {row["rid"]: dict(row) for some in _slices(rids) for row in connection.execute(query, {"rids": some}).mappings()}
 
-    def tidy(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO search_text(search_text) VALUES ('optimize')")
+    def tidy(self, connection: sa.Connection) -> bool:
+        changes = "SELECT total_changes()"
+        before = connection.exec_driver_sql(changes).scalar_one()
+        connection.exec_driver_sql(f"INSERT INTO search_text(search_text, rank) VALUES ('merge', {-_MERGED_AT_ONCE})")
+        return int(connection.exec_driver_sql(changes).scalar_one()) - int(before) >= 2  # as FTS5 tells that there is more to merge
 
     def written(self, expression: Expression) -> str:
         if isinstance(expression, Token):
@@ -173,8 +179,9 @@ class _Postgresql:
         )
         return {row["rid"]: dict(row) for some in _slices(rids) for row in connection.execute(query, {"rids": some}).mappings()}
 
-    def tidy(self, connection: sa.Connection) -> None:
+    def tidy(self, connection: sa.Connection) -> bool:
         connection.exec_driver_sql("ANALYZE search_text, search_document, search_facet_value")
+        return False
 
     def written(self, expression: Expression) -> str:
         if isinstance(expression, Token):

@@ -73,9 +73,9 @@ def remove(connection: sa.Connection, ids: Iterable[str]) -> None:
     _forget_facet_sets(connection, {row.facet_set for row in held})
 
 
-def tidy(connection: sa.Connection) -> None:
-    """Bring the stored text into the shape that is read fastest. Changes no answer; worth it after a bulk load and now and then."""
-    engines.of(connection).tidy(connection)
+def tidy(connection: sa.Connection) -> bool:
+    """A step towards the shape in which the stored text is read fastest; gives whether there are more. Changes no answer."""
+    return engines.of(connection).tidy(connection)
 
 
 @dataclass

@@ -29,7 +29,7 @@ from dataproducts.errors import CatalogUnavailable
 
 THREADS = 10
 """Requests worked on at once; the others wait. No more than the database gives connections to."""
-EXPIRE_SECONDS, FLUSH_SECONDS = 60.0, 30.0
+EXPIRE_SECONDS, FLUSH_SECONDS, TIDY_SECONDS = 60.0, 30.0, 900.0
 COUNTED = {
     "product": "product:{product}",
     "dataset": "dataset:{product}/{dataset}",
@@ -178,6 +178,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         asyncio.create_task(to_thread.run_sync(_warm, app.state.pages)),
         asyncio.create_task(_each(EXPIRE_SECONDS, catalog.store.expire, "expire")),
         asyncio.create_task(_each(FLUSH_SECONDS, catalog.views.flush, "flush")),
+        asyncio.create_task(_each(TIDY_SECONDS, catalog.store.tidy, "tidy")),
     ]
     try:
         yield
