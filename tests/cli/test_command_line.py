@@ -136,7 +136,13 @@ def test_a_reader_that_goes_away_is_not_an_error(location: Location) -> None:
 
 def test_ctrl_c_ends_with_one_line_and_130(location: Location) -> None:
     running = subprocess.Popen(
-        [*COMMAND, "materialize", "weather/sleepy"], cwd=location.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "materialize", "weather/sleepy"],
+        cwd=location.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a job in the background of a shell does not hear SIGINT, nor do its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert running.stderr is not None
     assert running.stderr.readline() == "asleep\n"
