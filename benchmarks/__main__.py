@@ -59,11 +59,15 @@ def _show(found: list[Comparison], size: Size) -> None:
         table.add_column(heading, justify="right" if heading in ("ours", "floor", "ratio", "target") else "left")
     for c in found:
         unit = "s" if c.target_is_seconds else "x"
-        row = (f"{c.ours:.3f} s", f"{c.floor:.3f} s", f"{c.ratio:.2f} x", f"{c.target:g} {unit}", _met(c, size))
+        row = (_seconds(c.ours), _seconds(c.floor), f"{c.ratio:.2f} x", f"{c.target:g} {unit}", _met(c, size))
         table.add_row(c.name, *row, _order(c))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     for c in found:
         print(f"{c.name}: {c.what}; floor: {c.floor_is}")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= 0.1 else f"{seconds:.5f} s"
 
 
 def _met(comparison: Comparison, size: Size) -> str:

@@ -27,7 +27,7 @@ def test_a_benchmark_prints_the_machine_and_its_ratio_to_a_floor_of_the_same_run
     for ours, floor, ratio in (map(float, row) for row in rows):
         assert ours > 0
         assert floor > 0
-        assert ratio == pytest.approx(ours / floor, rel=0.3, abs=0.5)  # of what is printed with three decimals
+        assert ratio == pytest.approx(ours / floor, rel=0.1, abs=0.1)  # of what is printed
 
 
 def test_json_holds_what_a_script_needs_to_follow_the_figures() -> None:
