@@ -130,6 +130,7 @@ class _Tick:
         self.of, self.instance, self.cursor = publication, instance, cursor
         self.now, self.started = publication.now(), publication.seconds()
         self.sent = 0
+        self.slowest = 0.0  # seconds of a batch
         self.away: str | None = None
         self.withheld: list[str] = []
         self.due: set[str] = set()  # of what was given up, what is tried once more
@@ -154,7 +155,8 @@ class _Tick:
         return min(MAX_BATCH, getattr(self.of.target, "most", MAX_BATCH))
 
     def is_over(self) -> bool:
-        return self.of.seconds() - self.started >= self.of.budget
+        """Whether the time is up, or would be before one more batch like the slowest so far was taken."""
+        return self.of.seconds() - self.started + self.slowest >= self.of.budget
 
     # what is declared
 
@@ -292,8 +294,10 @@ class _Tick:
     def deliver(self, batch: Sequence[tuple[str, Sequence[Message]]]) -> Iterator[str]:
         flat = [message for _, messages in batch for message in messages]
         receipts = []
+        began = self.of.seconds()
         for at in range(0, len(flat), self.most):
             receipts += self.of.target.send(flat[at : at + self.most])
+        self.slowest = max(self.slowest, self.of.seconds() - began)
         if len(receipts) != len(flat):
             raise CatalogUnavailable(f"{self.of.target.name} gave {len(receipts)} receipts for {len(flat)} messages; look at its log")
         answers = iter(receipts)
