@@ -49,3 +49,11 @@ class BadRequest(DataProductsError):
 
 class Clash(DataProductsError):
     """The catalog holds something else under the same name or key."""
+
+
+class PortError(DataProductsError):
+    """A port cannot take what it was given, or is set up wrongly at the other end: nothing of it has arrived."""
+
+
+class PortUnavailable(PortError):
+    """A port's other end did not answer; whether something arrived is found out by the next run, which may succeed."""

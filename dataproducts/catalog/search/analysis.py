@@ -13,7 +13,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-VERSION = "1"  # part of every document's digest: a change in analysis makes the next put write the document anew
+VERSION = "2"  # part of every document's digest: a change in analysis makes the next put write the document anew
 
 MAX_WORD = 64  # letters; the rest of a longer word is not compared
 MAX_JOINED = 3  # words; a longer run is an address, which nobody writes as one word

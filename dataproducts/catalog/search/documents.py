@@ -17,6 +17,11 @@ FACETS = ("kind", "theme", "keyword", "team", "access", "personal_data", "port",
 _KINDS = {"product": 0, "dataset": 1, "entry": 1, "concept": 2, "team": 2, "theme": 2, "column": 5, "example": 4, "version": 6, "run": 7}
 _OTHER_KIND = 3
 
+FACET_SET_BITS = 26  # of a row number; the 13 above are its rank
+_OWN_BITS = 24
+_LAST_OWN = (1 << _OWN_BITS) - 1
+_LAST_FACET_SET = (1 << FACET_SET_BITS) - 1
+
 
 @dataclass(frozen=True)
 class Document:
@@ -50,19 +55,36 @@ def facet_values(document: Document) -> dict[str, tuple[str, ...]]:
 
 
 def rank(document: Document) -> int:
-    """Position among documents that match equally well: 63 bits, smallest first, the same on every database.
+    """Position among documents that match equally well: 13 bits, smallest first, the same on every database.
 
-    Deprecated last; the thing before its parts; a title with less beside the match first; then standing; the rest is a hash of the id,
-    which makes the number unique (but for accidents, which the index resolves) and independent of the order in which documents came.
+    Deprecated last; the thing before its parts; a title with less beside the match first; then standing.
     """
     length = max((len(analysis.words(title)) for title in document.title[:1]), default=0)
     return (
-        int(document.deprecated) << 62
-        | _KINDS.get(document.kind, _OTHER_KIND) << 59
-        | min(7, {0: 7, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 7: 3}.get(length, 4)) << 56
-        | _weakness(document, 63) << 50
-        | int.from_bytes(hashlib.blake2b(document.id.encode("utf-8", "replace"), digest_size=8).digest()) >> 14
+        int(document.deprecated) << 12
+        | _KINDS.get(document.kind, _OTHER_KIND) << 9
+        | min(7, {0: 7, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 7: 3}.get(length, 4)) << 6
+        | _weakness(document, 63)
     )
+
+
+def row_number(document: Document, facet_set: int) -> int:
+    """What the document is stored under, 63 bits: its rank, so that reading in order is reading the best first; its combination of facet
+    values, so that they are counted without a look at the document; and a hash of its id, which keeps the order from depending on the
+    order in which documents came. Where another has the number, `next_number`.
+    """
+    own = int.from_bytes(hashlib.blake2b(document.id.encode("utf-8", "replace"), digest_size=4).digest()) & _LAST_OWN
+    return (rank(document) << FACET_SET_BITS | facet_set) << _OWN_BITS | own
+
+
+def next_number(number: int) -> int:
+    """The next row number of the same rank and facets."""
+    return number & ~_LAST_OWN | (number + 1) & _LAST_OWN
+
+
+def facet_set_of(number: int) -> int:
+    """The combination of facet values that a row number names."""
+    return number >> _OWN_BITS & _LAST_FACET_SET
 
 
 def browse_rank(document: Document) -> int:

@@ -38,13 +38,13 @@ def pair(one: str) -> tuple[str, str]:
 
 
 class Combinations:
-    """Combinations met before, by id. An id is a hash of its combination: what is remembered is never stale, whatever was rolled back."""
+    """Combinations met before, by id. An id means one combination for ever, so what is remembered is never stale."""
 
     def __init__(self, most: int = 65_536) -> None:
-        self._held: dict[str, tuple[str, ...]] = {}
+        self._held: dict[int, tuple[str, ...]] = {}
         self._most = most
 
-    def missing(self, ids: Iterable[Iterable[str]]) -> list[str]:
+    def missing(self, ids: Iterable[Iterable[int]]) -> list[int]:
         """Those not met before."""
         return list(set().union(*ids).difference(self._held))
 
@@ -52,12 +52,20 @@ class Combinations:
         """Remember combinations, given as (id, text)."""
         if len(self._held) > self._most:
             self._held.clear()
-        self._held.update((str(identifier), pairs_of(text)) for identifier, text in rows)
+        self._held.update((identifier, pairs_of(text)) for identifier, text in rows)
 
-    def count(self, ids: Iterable[str]) -> Counter[str]:
-        """How often each pair occurs; an id that is not remembered counts for nothing."""
+    def count(self, sets: Mapping[int, int]) -> Counter[str]:
+        """How often each pair occurs, from how often each id does; an id that is not remembered counts for nothing."""
         held = self._held
-        return Counter(itertools.chain.from_iterable([held[one] for one in ids if one in held]))
+        alike: dict[int, list[tuple[str, ...]]] = {}  # those that occur equally often are counted together, which needs no loop here
+        for one, times in sets.items():
+            if one in held:
+                alike.setdefault(times, []).append(held[one])
+        total: Counter[str] = Counter()
+        for times, combinations in alike.items():
+            for pair, documents in Counter(itertools.chain.from_iterable(combinations)).items():
+                total[pair] += times * documents
+        return total
 
 
 COMBINATIONS = Combinations()

@@ -15,8 +15,28 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataproducts.catalog.search import analysis, engines, facets, vocabulary
-from dataproducts.catalog.search.documents import Document, browse_rank, digest, facet_values, rank
-from dataproducts.catalog.search.matching import ALL_DOCUMENTS, FORM, GAP, MARKED, PART, Token, facet_token, name_tokens, some
+from dataproducts.catalog.search.documents import (
+    FACET_SET_BITS,
+    Document,
+    browse_rank,
+    digest,
+    facet_values,
+    next_number,
+    rank,
+    row_number,
+)
+from dataproducts.catalog.search.matching import (
+    ALL_DOCUMENTS,
+    FORM,
+    GAP,
+    MARKED,
+    PART,
+    Token,
+    facet_token,
+    inflected_tokens,
+    name_tokens,
+    some,
+)
 from dataproducts.catalog.search.searching import Hit, SearchPage, SearchRequest, search
 from dataproducts.catalog.search.suggesting import Suggestion, suggest
 from dataproducts.catalog.search.tables import create, drop
@@ -86,11 +106,11 @@ class _Change:
     was: int | None = None  # the rid it has
     was_set: int | None = None
     rid: int = 0  # the rid it gets
+    facet_set: int = 0
 
     def __post_init__(self) -> None:
         self.facets = facet_values(self.document)
         self.facets_text = facets.stored(self.facets)
-        self.facet_set = int.from_bytes(digest(self.facets_text)[:8]) >> 1
 
     def document_row(self) -> dict[str, Any]:
         document = self.document
@@ -113,6 +133,7 @@ class _Change:
 
 def _write(connection: sa.Connection, changed: list[_Change]) -> None:
     engine = engines.of(connection)
+    _combine(connection, changed)
     _place(connection, changed)
     before = engine.read(connection, [change.was for change in changed if change.was is not None])
     analysed = [_analysed(change.document) for change in changed]
@@ -130,11 +151,10 @@ def _write(connection: sa.Connection, changed: list[_Change]) -> None:
     _erase(connection, [change.was for change in changed if change.was is not None and change.was != change.rid])
     connection.execute(_DOCUMENT, [change.document_row() for change in changed])
     connection.execute(_CARD, [change.card_row() for change in changed])
-    _remember_facet_sets(connection, changed)
     texts = []
     for change, (fields, wholes) in zip(changed, analysed, strict=True):
         text: dict[str, Any] = {name: stored_field(words, wholes[name], parts) for name, words in fields.items()}
-        tokens = [facet_token(name, value) for name, value in map(facets.pair, facets.pairs_of(change.facets_text))]
+        tokens = _facet_tokens(change.facets_text)
         texts.append({**text, MARKED: " ".join([ALL_DOCUMENTS, *tokens, *_names(change.document)]), "rid": change.rid})
     engine.write(connection, texts)
     _split_anew(connection, resplit, without={change.rid for change in changed})
@@ -142,13 +162,13 @@ def _write(connection: sa.Connection, changed: list[_Change]) -> None:
 
 
 def _place(connection: sa.Connection, changed: list[_Change]) -> None:
-    """Give each its rid: its rank, or the next free number where another document has exactly that one."""
+    """Give each its rid, or the next free number where another document has exactly that one."""
     for change in changed:
-        change.rid = rank(change.document)
+        change.rid = row_number(change.document, change.facet_set)
     taken = {row.rid: row.id for row in _rows(connection, _TAKEN, sorted({change.rid for change in changed}))}
     for change in changed:
         while taken.setdefault(change.rid, change.document.id) != change.document.id:
-            change.rid += 1
+            change.rid = next_number(change.rid)
             for row in connection.execute(_TAKEN, {"some": [change.rid]}):
                 taken[row.rid] = row.id
 
@@ -252,42 +272,48 @@ def _names(document: Document) -> dict[str, None]:
         own, loose = analysis.identity(name), analysis.loose_identity(name)
         if loose:
             found.update(dict.fromkeys(name_tokens(own, loose)))
+            if len(one_word := analysis.words(name)) == 1:
+                found.update(dict.fromkeys(inflected_tokens(one_word[0])))
     return found
 
 
-def _remember_facet_sets(connection: sa.Connection, changed: Sequence[_Change]) -> None:
-    wanted = {change.facet_set: change for change in changed}
-    held = {row.id for row in _rows(connection, _SETS, sorted(wanted))}
-    new = [change for one, change in wanted.items() if one not in held]
+def _combine(connection: sa.Connection, changed: Sequence[_Change]) -> None:
+    """Give each the id of its combination of facet values: a hash of it, or the next free number where another one has that."""
+    texts = sorted({change.facets_text for change in changed})
+    wanted = {text: int.from_bytes(digest(text)[:8]) % (1 << FACET_SET_BITS) for text in texts}
+    held = {row.id: row.facets for row in _rows(connection, _SETS, sorted(set(wanted.values())))}
+    new: list[dict[str, Any]] = []
+    for text in texts:
+        one = wanted[text]
+        while held.get(one, text) != text:
+            one = (one + 1) % (1 << FACET_SET_BITS)
+            for row in connection.execute(_SETS, {"some": [one]}):
+                held.setdefault(row.id, row.facets)
+        if one not in held:
+            new.append({"id": one, "facets": text})
+        held[one] = text
+        wanted[text] = one
     if new:
-        connection.execute(
-            sa.text("INSERT INTO search_facet_set (id, facets) VALUES (:id, :facets)"),
-            [{"id": change.facet_set, "facets": change.facets_text} for change in new],
-        )
-        tokens = [
-            {"token": facet_token(name, value), "facet_set": change.facet_set}
-            for change in new
-            for name, value in map(facets.pair, facets.pairs_of(change.facets_text))
-        ]
-        connection.execute(sa.text("INSERT INTO search_facet_value (token, facet_set) VALUES (:token, :facet_set)"), tokens)
+        connection.execute(sa.text("INSERT INTO search_facet_set (id, facets) VALUES (:id, :facets)"), new)
+    tokens = [{"token": token, "facet_set": one} for text, one in wanted.items() for token in _facet_tokens(text)]
+    if tokens:
+        connection.execute(_LOOKED_FOR, tokens)
+    for change in changed:
+        change.facet_set = wanted[change.facets_text]
+
+
+def _facet_tokens(stored: str) -> list[str]:
+    return [facet_token(name, value) for name, value in map(facets.pair, facets.pairs_of(stored))]
 
 
 def _forget_facet_sets(connection: sa.Connection, sets: Iterable[int]) -> None:
-    rows = [{"one": one} for one in sorted(sets)]
-    if not rows:
-        return
-    used = {row.facet_set for row in _rows(connection, _USED, [row["one"] for row in rows])}
-    rows = [row for row in rows if row["one"] not in used]
-    if rows:
-        held = {row.id: row.facets for row in _rows(connection, _SETS, [row["one"] for row in rows])}
-        tokens = [
-            {"token": facet_token(name, value), "facet_set": one}
-            for one, text in held.items()
-            for name, value in map(facets.pair, facets.pairs_of(text))
-        ]
-        if tokens:
-            connection.execute(sa.text("DELETE FROM search_facet_value WHERE token = :token AND facet_set = :facet_set"), tokens)
-        connection.execute(sa.text("DELETE FROM search_facet_set WHERE id = :one"), rows)
+    """No longer look for documents with these combinations where there is none left."""
+    some = sorted(sets)
+    used = {row.facet_set for row in _rows(connection, _USED, some)}
+    held = _rows(connection, _SETS, [one for one in some if one not in used])
+    tokens = [{"token": token, "facet_set": row.id} for row in held for token in _facet_tokens(row.facets)]
+    if tokens:
+        connection.execute(sa.text("DELETE FROM search_facet_value WHERE token = :token AND facet_set = :facet_set"), tokens)
 
 
 def _found_by(document: Document) -> tuple[Any, ...]:
@@ -321,6 +347,7 @@ _HELD = _expanding("SELECT id, rid, facet_set, indexed, shown FROM search_docume
 _TAKEN = _expanding("SELECT rid, id FROM search_document WHERE rid IN :some")
 _SETS = _expanding("SELECT id, facets FROM search_facet_set WHERE id IN :some")
 _USED = _expanding("SELECT DISTINCT facet_set FROM search_document WHERE facet_set IN :some")
+_LOOKED_FOR = sa.text("INSERT INTO search_facet_value (token, facet_set) VALUES (:token, :facet_set) ON CONFLICT DO NOTHING")
 _DOCUMENT = sa.text(
     "INSERT INTO search_document (rid, id, facet_set, browse, title_key, updated, indexed, shown) "
     "VALUES (:rid, :id, :facet_set, :browse, :title_key, :updated, :indexed, :shown) "

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from dataproducts.catalog.search import analysis
+
 FORM, PART, GAP = "·", "§", "¦"  # · stem or fold of a word, § part of a compound, ¦ between two texts
-FACET, NAME, LOOSE = (
-    "¤",
-    "¶",
-    "©",
-)  # ¤ a facet value, ¶ a name, © a name with nothing but its letters and digits; hashed, in a field of their own
+# ¤ a facet value, ¶ a name, © a name with nothing but its letters and digits, ® a form of a name of one word; hashed, in their own field
+FACET, NAME, LOOSE, INFLECTED = "¤", "¶", "©", "®"
 
 TITLE, COLUMNS, KEYWORDS, TEXT = 1, 2, 4, 8
 EVERYWHERE = TITLE | COLUMNS | KEYWORDS | TEXT
@@ -140,7 +139,12 @@ def is_marked(token: str) -> bool:
     return token[0] in _MARKS
 
 
-_MARKS = frozenset((FACET, NAME, LOOSE))
+def inflected_tokens(word: str) -> list[str]:
+    """The tokens a document carries that has the word for a name, in all its forms; asked for by those of the word in any other form."""
+    return [INFLECTED + _hashed(form) for form in (word, *analysis.forms(word))]
+
+
+_MARKS = frozenset((FACET, NAME, LOOSE, INFLECTED))
 
 
 def _hashed(text: str) -> str:

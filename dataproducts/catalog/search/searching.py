@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from dataproducts.catalog.search import analysis, cursors, engines
 from dataproducts.catalog.search import facets as facets_of
-from dataproducts.catalog.search.documents import least_browse_rank
+from dataproducts.catalog.search.documents import facet_set_of, least_browse_rank
 from dataproducts.catalog.search.explaining import Explanation, Matched
 from dataproducts.catalog.search.familiar import look_up
 from dataproducts.catalog.search.matching import (
@@ -32,6 +33,7 @@ from dataproducts.catalog.search.matching import (
     Without,
     every,
     facet_token,
+    inflected_tokens,
     name_tokens,
     some,
 )
@@ -193,6 +195,7 @@ class _Search:
         return [
             Token(names[0] or _NO_TOKEN),
             Token(names[1] or _NO_TOKEN),
+            some([Token(token) for token in inflected_tokens(self.name)]) if self.name in self.query.words else Token(_NO_TOKEN),
             asked(self.query, TITLE, None),
             asked(self.query, TITLE | COLUMNS, None),
             asked(self.query, TITLE, self.familiar),
@@ -243,7 +246,7 @@ class _Search:
         found = f"SELECT rid FROM search_document WHERE rid IN ({', '.join(map(str, rids))})"
         steps = self._steps()
         rows = []
-        for row in self._rows(f"{self._shown('7')} {self._with_rows(found)}", None):
+        for row in self._rows(f"{self._shown('8')} {self._with_rows(found)}", None):
             held = Held(row)
             step = next((i for i, one in enumerate(steps) if held.meets(one)), len(steps) - 1)
             rows.append({**row, "step": step, "held": held})
@@ -323,27 +326,26 @@ class _Search:
             else:
                 values[f"q{i}"] = self.engine.written(match)
                 matches = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
-            branches.append(
-                f"SELECT {i} AS i, {self.engine.joined.format('d.facet_set')} AS ids, {self.engine.joined.format('d.rid')} AS rids "
-                f"FROM ({matches}) AS m CROSS JOIN search_document d WHERE d.rid = m.rid"
-            )
-        found: list[list[str]] = [[] for _ in asked_for]
-        rids: list[int] | None = None
+            branches.append(f"SELECT {i} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({matches}) AS m")
+        found: list[list[int]] = [[] for _ in asked_for]
+        is_stopped = True
         for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):  # a long row each: rows cost more than what is in them
-            found[row["i"]] = row["ids"].split(",") if row["ids"] else []
-            if row["i"] == 0 and len(found[0]) <= _CLASSIFIED:
-                rids = [int(rid) for rid in row["rids"].split(",")] if row["rids"] else []
-        combinations = facets_of.COMBINATIONS
-        missing = [int(one) for one in combinations.missing(found)]
-        for some_ids in (missing[i : i + 5_000] for i in range(0, len(missing), 5_000)):
-            combinations.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
+            found[row["i"]] = list(map(int, row["rids"].split(","))) if row["rids"] else []
+            is_stopped = is_stopped and row["i"] != 0
         total = len(found[0])
         capped = total > MAX_COUNTED
-        beyond = {name for (name, _), ids in zip(asked_for, found, strict=True) if len(ids) > MAX_COUNTED}
-        counts = facets_of.tally({name: combinations.count(ids) for (name, _), ids in zip(asked_for, found, strict=True)}, self.facets)
+        beyond = {name for (name, _), rids in zip(asked_for, found, strict=True) if len(rids) > MAX_COUNTED}
+        by_set = [Counter(map(facet_set_of, rids)) for rids in found]
+        combinations = facets_of.COMBINATIONS
+        missing = combinations.missing(by_set)
+        for some_ids in (missing[i : i + 5_000] for i in range(0, len(missing), 5_000)):
+            combinations.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
+        counted = {name: combinations.count(sets) for (name, _), sets in zip(asked_for, by_set, strict=True)}
+        counts = facets_of.tally(counted, self.facets)
         if "kind" in beyond or (capped and "kind" not in self.facets):
             self._count_kinds(counts)
-        return _Counted(min(total, MAX_COUNTED), capped, counts, bool(beyond), rids)
+        few = found[0] if total <= _CLASSIFIED and not is_stopped else None
+        return _Counted(min(total, MAX_COUNTED), capped, counts, bool(beyond), few)
 
     def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> None:
         """Of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself."""
@@ -399,9 +401,10 @@ class _Counted:
     rids: list[int] | None  # of all hits, where they are few
 
 
-_STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 3, 5: 3, 6: 4, 7: 4, 9: 0}
+_STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 0}
 _COMBINATIONS = sa.text("SELECT id, facets FROM search_facet_set WHERE id IN :some").bindparams(sa.bindparam("some", expanding=True))
-_EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 3), (1, 3, 4), (1, 5), (1, 6))  # the widest of the steps before
+# the widest of the steps before each
+_EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 2, 3), (1, 2, 4), (1, 2, 4, 5), (1, 6), (1, 7))
 _NO_TOKEN = NAME  # stands in no text
 _ORDERS = {
     "relevance": ("d.browse, d.title_key, d.rid", "(d.browse, d.title_key, d.rid) > (:p0, :p1, :p2)"),

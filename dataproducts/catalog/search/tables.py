@@ -21,7 +21,7 @@ def tables(into: sa.MetaData) -> dict[str, sa.Table]:
     return {
         table.name: table
         for table in (
-            # One row per document. `rid` is its rank (documents.rank): smallest first wherever it is read in order.
+            # One row per document. `rid` is its row number (documents.row_number): smallest first wherever it is read in order.
             sa.Table(
                 "search_document",
                 into,
@@ -47,7 +47,7 @@ def tables(into: sa.MetaData) -> dict[str, sa.Table]:
                 sa.Column("titles", sa.Text, nullable=False),  # as given, a JSON list
                 sa.Column("card", sa.Text, nullable=False),
             ),
-            # A combination of facet values, once: its id is a hash of it, so nothing has to be looked up and a cached one is never stale.
+            # A combination of facet values, once. A row stays when no document has it any more: an id means one thing for ever.
             sa.Table(
                 "search_facet_set",
                 into,

@@ -83,7 +83,9 @@ def test_a_removed_document_leaves_nothing_behind(empty: sa.Engine) -> None:
     nothing = contents(empty)
     put(empty, *documents())
     remove(empty, *(document.id for document in documents()), "dataset:never/was")
-    assert contents(empty) == nothing
+    left = contents(empty)
+    assert left.pop("search_facet_set")  # numbers of combinations, which are never given to others
+    assert left == {name: held for name, held in nothing.items() if name != "search_facet_set"}
 
 
 def test_the_order_of_arrival_does_not_matter(backend: Any) -> None:
@@ -165,7 +167,7 @@ def test_rank_puts_deprecated_last_and_the_thing_before_its_parts() -> None:
         dataset("a/b", "Laks", standing=1.0, deprecated=True),
     ]
     assert sorted(ordered, key=rank) == ordered
-    assert all(0 <= rank(document) < 2**63 for document in ordered)
+    assert all(0 <= rank(document) < 2**13 for document in ordered)
 
 
 @pytest.mark.parametrize(
