@@ -20,7 +20,7 @@ _OTHER_KIND = 3
 FACET_SET_BITS = 26  # of a row number; the 13 above are its rank
 _OWN_BITS = 24
 _LAST_OWN = (1 << _OWN_BITS) - 1
-_LAST_FACET_SET = (1 << FACET_SET_BITS) - 1
+FACET_SET = f"(({{}} >> {_OWN_BITS}) & {(1 << FACET_SET_BITS) - 1})"  # the combination of facet values, from a row number in a statement
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,6 @@ def row_number(document: Document, facet_set: int) -> int:
 def next_number(number: int) -> int:
     """The next row number of the same rank and facets."""
     return number & ~_LAST_OWN | (number + 1) & _LAST_OWN
-
-
-def facet_set_of(number: int) -> int:
-    """The combination of facet values that a row number names."""
-    return number >> _OWN_BITS & _LAST_FACET_SET
 
 
 def browse_rank(document: Document) -> int:

@@ -40,17 +40,24 @@ class Explanation:
     def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
         """The fields of a stored text, in the order they weigh, each with the words met in it."""
         held = held or Held(stored)
-        return tuple(
-            (name, self._words(stored[name].split(" "))) for name, bit in FIELDS.items() if not self._tokens.isdisjoint(held.tokens(bit))
-        )
+        found = []
+        for name, bit in FIELDS.items():
+            if met := self._tokens & held.tokens(bit):
+                found.append((name, self._words(stored[name].split(" "), met)))
+        return tuple(found)
 
-    def _words(self, tokens: Sequence[str]) -> tuple[str, ...]:
-        inside = [token[1:] for token in tokens if token[:1] == PART and token[1:] in self._inside]
+    def _words(self, tokens: Sequence[str], met: set[str]) -> tuple[str, ...]:
+        """The words of a field behind the tokens that were met."""
+        plain = {token for token in met if token[0] not in _MARKS}
+        explained = {FORM + form for word in plain for form in analysis.forms(word)}
+        if plain and met - plain <= explained:
+            return tuple(list(dict.fromkeys(token for token in tokens if token in plain))[:MAX_WORDS])
+        inside = [token[1:] for token in met if token[0] == PART]
         own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
-        met = [word for word in own if self._is_met(word) or any(part in word for part in inside)]
-        if not met:  # a run written as one, found by its pieces or the other way round
-            met = [word for word in own if any(word in one for one in self._met if len(word) > 1)]
-        return tuple(met[:MAX_WORDS])
+        words = [word for word in own if self._is_met(word) or any(part in word for part in inside)]
+        if not words:  # a run written as one, found by its pieces or the other way round
+            words = [word for word in own if any(word in one for one in self._met if len(word) > 1)]
+        return tuple(words[:MAX_WORDS])
 
     def _is_met(self, word: str) -> bool:
         return word in self._met or not self._met.isdisjoint(analysis.forms(word))

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dataproducts.catalog.search.documents import FACETS
-from dataproducts.catalog.search.matching import Expression, Token, every, facet_token, some
+from dataproducts.catalog.search.matching import Expression, Token, facet_token, some
 
 MAX_VALUES = 50  # of a facet, in a page; chosen values are always there
 
 Chosen = Mapping[str, frozenset[str]]
+KEYWORD = "keyword"
+_OTHERS = tuple(name for name in FACETS if name != KEYWORD)
+Combination = tuple[tuple[str, ...], ...]  # the values of each of _OTHERS
 Value = tuple[str, int, bool]  # value, documents, chosen
 
 
@@ -38,34 +41,60 @@ def pair(one: str) -> tuple[str, str]:
 
 
 class Combinations:
-    """Combinations met before, by id. An id means one combination for ever, so what is remembered is never stale."""
+    """Combinations met before, by id. An id means one combination for ever, so what is remembered is never stale.
 
-    def __init__(self, most: int = 65_536) -> None:
-        self._held: dict[int, tuple[str, ...]] = {}
+    Keywords are held apart: hardly two datasets have the same, while few combinations of everything else occur, over and over.
+    """
+
+    def __init__(self, most: int = 32_768) -> None:
+        self._keywords: dict[int, tuple[str, ...]] = {}
+        self._others: dict[int, int] = {}
+        self._alike: dict[Combination, int] = {}  # equal ones have one number: a number is counted faster than what it stands for
+        self._numbered: list[Combination] = []
+        self._having: dict[tuple[str, str], set[int]] = {}
         self._most = most
 
-    def missing(self, ids: Iterable[Iterable[int]]) -> list[int]:
+    def missing(self, ids: Iterable[int]) -> list[int]:
         """Those not met before."""
-        return list(set().union(*ids).difference(self._held))
+        return list(set(ids).difference(self._others))
 
     def learn(self, rows: Iterable[Sequence[Any]]) -> None:
         """Remember combinations, given as (id, text)."""
-        if len(self._held) > self._most:
-            self._held.clear()
-        self._held.update((identifier, pairs_of(text)) for identifier, text in rows)
+        if len(self._others) > self._most:
+            self.__init__(self._most)  # type: ignore[misc]
+        for identifier, text in rows:
+            values: dict[str, tuple[str, ...]] = {}
+            for name, value in map(pair, pairs_of(text)):
+                values[name] = (*values.get(name, ()), sys.intern(value))
+                self._having.setdefault((name, sys.intern(value)), set()).add(identifier)
+            self._keywords[identifier] = values.get(KEYWORD, ())
+            others = tuple(values.get(name, ()) for name in _OTHERS)
+            number = self._alike.setdefault(others, len(self._numbered))
+            if number == len(self._numbered):
+                self._numbered.append(others)
+            self._others[identifier] = number
 
-    def count(self, sets: Mapping[int, int]) -> Counter[str]:
-        """How often each pair occurs, from how often each id does; an id that is not remembered counts for nothing."""
-        held = self._held
-        alike: dict[int, list[tuple[str, ...]]] = {}  # those that occur equally often are counted together, which needs no loop here
-        for one, times in sets.items():
-            if one in held:
-                alike.setdefault(times, []).append(held[one])
-        total: Counter[str] = Counter()
-        for times, combinations in alike.items():
-            for pair, documents in Counter(itertools.chain.from_iterable(combinations)).items():
-                total[pair] += times * documents
-        return total
+    def count(self, ids: Iterable[int], names: Iterable[str] = FACETS) -> dict[str, dict[str, int]]:
+        """How often each value of these facets occurs, given the id of each document; all of them have to be remembered."""
+        ids = list(ids)
+        counts: dict[str, dict[str, int]] = {name: {} for name in names}
+        if KEYWORD in counts:
+            counts[KEYWORD] = Counter(itertools.chain.from_iterable(map(self._keywords.__getitem__, ids)))
+        wanted = [(i, counts[name]) for i, name in enumerate(_OTHERS) if name in counts]
+        if wanted:
+            for number, documents in Counter(map(self._others.__getitem__, ids)).items():
+                others = self._numbered[number]
+                for i, of_facet in wanted:
+                    for value in others[i]:
+                        of_facet[value] = of_facet.get(value, 0) + documents
+        return counts
+
+    def meeting(self, ids: Iterable[int], facets: Chosen) -> set[int]:
+        """Those of the ids whose combination has one of the values of each facet."""
+        found = set(ids)
+        for name, wanted in facets.items():
+            found &= set().union(*(self._having.get((name, value), set()) for value in wanted))
+        return found
 
 
 COMBINATIONS = Combinations()
@@ -86,25 +115,13 @@ def relaxations(facets: Chosen) -> list[tuple[str, dict[str, frozenset[str]]]]:
     return [(name, {other: values for other, values in facets.items() if other != name}) for name in facets]
 
 
-def narrowed(this: Expression, facets: Chosen) -> Expression:
-    """An expression with the facets' demands added."""
-    return every([this, *required(facets)])
-
-
-def tally(counted: Mapping[str, Counter[str]], facets: Chosen) -> dict[str, list[Value]]:
-    """From counts of pairs to values, most documents first. `counted`: by the facet they are for; "" for all facets that do not narrow."""
-    counts: dict[str, dict[str, int]] = {name: {} for name in FACETS}
-    for own, pairs in counted.items():
-        for one, documents in pairs.items():
-            name, value = pair(one)
-            if name == own or (not own and name not in facets):
-                counts[name][value] = documents
-    return {name: listed(values, facets.get(name, frozenset())) for name, values in counts.items() if values or facets.get(name)}
-
-
 def listed(values: Mapping[str, int], picked: frozenset[str]) -> list[Value]:
     """The values of one facet, most documents first; what is picked is there with no documents too."""
-    ordered = sorted({**dict.fromkeys(picked, 0), **values}.items(), key=lambda item: (-item[1], item[0]))
+    items: Iterable[tuple[str, int]] = values.items()
+    if len(values) > MAX_VALUES:
+        least = sorted(values.values(), reverse=True)[MAX_VALUES - 1]
+        items = [(value, documents) for value, documents in items if documents >= least or value in picked]
+    ordered = sorted({**dict.fromkeys(picked, 0), **dict(items)}.items(), key=lambda item: (-item[1], item[0]))
     kept = ordered[:MAX_VALUES] + [item for item in ordered[MAX_VALUES:] if item[0] in picked]
     return [(value, documents, value in picked) for value, documents in kept]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 
 from dataproducts.catalog.search import analysis, cursors, engines
 from dataproducts.catalog.search import facets as facets_of
-from dataproducts.catalog.search.documents import facet_set_of, least_browse_rank
+from dataproducts.catalog.search.documents import FACET_SET, FACETS, least_browse_rank
 from dataproducts.catalog.search.explaining import Explanation, Matched
 from dataproducts.catalog.search.familiar import look_up
 from dataproducts.catalog.search.matching import (
@@ -41,7 +40,8 @@ from dataproducts.catalog.search.query import MAX_WORDS, asked, literal, parse, 
 from dataproducts.catalog.search.spelling import corrections
 from dataproducts.errors import BadRequest
 
-MAX_COUNTED = 5_000  # hits that are counted and sorted; beyond it a total says so
+MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
+MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
 MAX_LIMIT = 100
 _LEAST_SECONDS = 0.005
 _KIND_COUNTED = 1_000  # hits that are counted of each kind where there are too many in all
@@ -166,8 +166,8 @@ class _Search:
         counted = self._counts()
         if self.request.sort != "relevance" or self.query.is_empty:
             rows = self._sorted(place, counted.capped)
-        elif counted.rids is not None:
-            rows = self._classified(counted.rids, place)
+        elif counted.are_few:
+            rows = self._classified(place) if counted.total else []
         else:
             rows = self._staged(place)
         full = len(rows) > self.request.limit
@@ -239,14 +239,12 @@ class _Search:
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return self._rows(f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values)
 
-    def _classified(self, rids: Sequence[int], place: tuple[cursors.Key, ...] | None) -> list[Any]:
+    def _classified(self, place: tuple[cursors.Key, ...] | None) -> list[Any]:
         """Of few hits: all of them, each held against the steps here, which costs less than asking for every step."""
-        if not rids:
-            return []
-        found = f"SELECT rid FROM search_document WHERE rid IN ({', '.join(map(str, rids))})"
         steps = self._steps()
         rows = []
-        for row in self._rows(f"{self._shown('8')} {self._with_rows(found)}", None):
+        found = self.engine.matches.format(q="q")
+        for row in self._rows(f"{self._shown('8')} {self._with_rows(found)}", {"q": self.engine.written(self._anything())}):
             held = Held(row)
             step = next((i for i, one in enumerate(steps) if held.meets(one)), len(steps) - 1)
             rows.append({**row, "step": step, "held": held})
@@ -258,7 +256,7 @@ class _Search:
     # other orders
 
     def _sorted(self, place: tuple[cursors.Key, ...] | None, capped: bool) -> list[Any]:
-        values: dict[str, Any] = {"limit": self.request.limit + 1, "most": MAX_COUNTED}
+        values: dict[str, Any] = {"limit": self.request.limit + 1, "most": MAX_SORTED}
         order, going_on = _ORDERS[self.request.sort]
         conditions = []
         if place:
@@ -316,36 +314,64 @@ class _Search:
     # counts
 
     def _counts(self) -> _Counted:
-        asked_for: list[tuple[str, Expression]] = [("", self._anything())]
-        asked_for += [(name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets)]
+        """What is found in all, and how often each facet value occurs in it: disjunctively, a facet is counted without its own choice."""
+        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=MAX_COUNTED)
+        if fewest < MAX_COUNTED and not self.query.is_empty:
+            (sets,) = self._found([self._anything({})])
+            if sets is not None and len(sets) <= MAX_COUNTED:
+                return self._chosen(sets)
+        asked_for = [("", self._anything()), *((name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets))]
+        found = dict(zip((name for name, _ in asked_for), self._found([match for _, match in asked_for]), strict=True))
+        counts: dict[str, dict[str, int]] = {}
+        for name, sets in found.items():
+            self._learn(sets or ())
+            counts |= facets_of.COMBINATIONS.count(sets or (), [name] if name else [one for one in FACETS if one not in self.facets])
+        listed = self._listed(counts)
+        beyond = {name for name, sets in found.items() if len(sets or ()) > MAX_COUNTED}
+        if "kind" in beyond or ("" in beyond and "kind" not in self.facets):
+            self._count_kinds(listed)
+        total = len(found[""] or ())
+        return _Counted(min(total, MAX_COUNTED), "" in beyond, listed, bool(beyond), found[""] is not None and total <= _CLASSIFIED)
+
+    def _chosen(self, sets: list[int]) -> _Counted:
+        """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
+        self._learn(sets)
+        combinations = facets_of.COMBINATIONS
+        met = sets
+        if self.facets:
+            meeting = combinations.meeting(sets, self.facets)
+            met = [one for one in sets if one in meeting]
+        counts = combinations.count(met, [one for one in FACETS if one not in self.facets])
+        for name, rest in facets_of.relaxations(self.facets):
+            loosely = combinations.meeting(sets, rest)
+            counts |= combinations.count((one for one in sets if one in loosely), [name])
+        return _Counted(len(met), False, self._listed(counts), False, len(met) <= _CLASSIFIED)
+
+    def _found(self, matches: Sequence[Expression]) -> list[list[int] | None]:
+        """For what matches each, the combination of facets of every document, but of one more than are counted at most; None where the
+        time was up before."""
         values: dict[str, Any] = {"most": MAX_COUNTED + 1}
         branches = []
-        for i, (_, match) in enumerate(asked_for):
+        for i, match in enumerate(matches):
             if match == Token(ALL_DOCUMENTS):
-                matches = "SELECT rid FROM search_document ORDER BY rid LIMIT :most"
+                source = "SELECT rid FROM search_document ORDER BY rid LIMIT :most"
             else:
                 values[f"q{i}"] = self.engine.written(match)
-                matches = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
-            branches.append(f"SELECT {i} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({matches}) AS m")
-        found: list[list[int]] = [[] for _ in asked_for]
-        is_stopped = True
+                source = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
+            branches.append(f"SELECT {i} AS i, {self.engine.joined.format(FACET_SET.format('m.rid'))} AS sets FROM ({source}) AS m")
+        found: list[list[int] | None] = [None for _ in matches]
         for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):  # a long row each: rows cost more than what is in them
-            found[row["i"]] = list(map(int, row["rids"].split(","))) if row["rids"] else []
-            is_stopped = is_stopped and row["i"] != 0
-        total = len(found[0])
-        capped = total > MAX_COUNTED
-        beyond = {name for (name, _), rids in zip(asked_for, found, strict=True) if len(rids) > MAX_COUNTED}
-        by_set = [Counter(map(facet_set_of, rids)) for rids in found]
-        combinations = facets_of.COMBINATIONS
-        missing = combinations.missing(by_set)
+            found[row["i"]] = list(map(int, row["sets"].split(","))) if row["sets"] else []
+        return found
+
+    def _learn(self, sets: Iterable[int]) -> None:
+        missing = facets_of.COMBINATIONS.missing(sets)
         for some_ids in (missing[i : i + 5_000] for i in range(0, len(missing), 5_000)):
-            combinations.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
-        counted = {name: combinations.count(sets) for (name, _), sets in zip(asked_for, by_set, strict=True)}
-        counts = facets_of.tally(counted, self.facets)
-        if "kind" in beyond or (capped and "kind" not in self.facets):
-            self._count_kinds(counts)
-        few = found[0] if total <= _CLASSIFIED and not is_stopped else None
-        return _Counted(min(total, MAX_COUNTED), capped, counts, bool(beyond), few)
+            facets_of.COMBINATIONS.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
+
+    def _listed(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, list[facets_of.Value]]:
+        picked = {name: self.facets.get(name, frozenset()) for name in FACETS}
+        return {name: facets_of.listed(counts[name], picked[name]) for name in FACETS if counts.get(name) or picked[name]}
 
     def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> None:
         """Of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself."""
@@ -357,7 +383,9 @@ class _Search:
             if counted.get(kind, 0) < _KIND_COUNTED:
                 values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
                 matches = self.engine.matches.format(q=f"q{i}")
-                branches.append(f"SELECT {i} AS kind, count(*) AS documents FROM ({matches} LIMIT :most) AS k{i}")
+                values[f"k{i}"] = facet_token("kind", kind)
+                there = f"EXISTS (SELECT 1 FROM search_facet_value WHERE token = :k{i})"  # most catalogs have few of the kinds
+                branches.append(f"SELECT {i} AS kind, count(*) AS documents FROM ({matches} AND {there} LIMIT :most) AS k{i}")
         for row in self._rows(" UNION ALL ".join(branches), values):
             counted[_KINDS[row["kind"]]] = max(row["documents"], counted.get(_KINDS[row["kind"]], 0))
         found = {kind: documents for kind, documents in counted.items() if documents}
@@ -398,7 +426,7 @@ class _Counted:
     capped: bool
     facets: dict[str, list[facets_of.Value]]
     facets_capped: bool
-    rids: list[int] | None  # of all hits, where they are few
+    are_few: bool  # so that all of them can be read
 
 
 _STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 0}
