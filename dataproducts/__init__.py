@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from dataproducts.history.lake import read as read
     from dataproducts.history.lake import scan as scan
     from dataproducts.history.lake import versions as versions
+    from dataproducts.inputs import previous as previous
+    from dataproducts.inputs import until as until
     from dataproducts.materialization import UNCHANGED as UNCHANGED
     from dataproducts.materialization import Result as Result
+    from dataproducts.ports.kafka.reading import Messages as Messages
+    from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.product import DataProduct as DataProduct
 
 _HOME = {
@@ -30,14 +34,18 @@ _HOME = {
     "DataProduct": "product",
     "DataProductsError": "errors",
     "Dataset": "dataset",
+    "Messages": "ports.kafka.reading",
     "Result": "materialization",
     "Source": "dataset",
+    "TopicInput": "ports.kafka.reading",
     "UNCHANGED": "materialization",
     "Version": "history.lake",
     "changes": "history.lake",
     "column": "contract",
+    "previous": "inputs",
     "read": "history.lake",
     "scan": "history.lake",
+    "until": "inputs",
     "versions": "history.lake",
 }
 

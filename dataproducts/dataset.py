@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
@@ -29,11 +29,12 @@ from dataproducts.errors import (
 from dataproducts.history.intervals import incorporate
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
-from dataproducts.inputs import FrameKind, Input, frame_kind
+from dataproducts.inputs import FrameKind, Input, frame_kind, steps
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
 from dataproducts.product_facts import ProductFacts
 from dataproducts.quality.profile import plain
 from dataproducts.quality.validation import KEY_RULE, Finding
+from dataproducts.source import InputPort, Source
 
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
 
@@ -43,15 +44,6 @@ PARTITIONS_PER_RUN = 100
 
 _SETTLED = (ConfigurationError, ContractBreach, ContractChanged, DeclarationError, PartitionUnavailable, UnknownDataset)
 """What another attempt would only say again."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset's rows come from outside the graph; shown as an external asset upstream of it."""
-
-    name: str
-    description: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +129,7 @@ class Dataset(dg.AssetsDefinition):
 def asset_spec(d: Declaration) -> dg.AssetSpec:
     """The asset as Dagster shows it."""
     contract, facts = d.contract, d.facts
-    deps = [dg.AssetDep(i.key) for i in d.inputs.values()]
+    deps = [dg.AssetDep(i.key, partition_mapping=i.mapping(d.partitions)) for i in d.inputs.values()]
     if d.source is not None:
         deps.append(dg.AssetDep(source_key(d)))
     metadata: dict[str, Any] = {
@@ -225,6 +217,9 @@ def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
     if any(c.source == REST for c in d.contract.columns):
         text = "The source sends no field that the contract does not name; those it does are kept as JSON."
         yield dg.AssetCheckSpec(UNKNOWN_FIELDS, asset=d.key, description=text)
+    if isinstance(d.source, InputPort):
+        for name, text in d.source.checks.items():
+            yield dg.AssetCheckSpec(name, asset=d.key, description=text)
     for rule in d.contract.all_rules:
         yield dg.AssetCheckSpec(rule.name, asset=d.key, description=rule.description, blocking=rule.severity == "error")
 
@@ -244,13 +239,14 @@ class Run:
     def __init__(self, declaration: Declaration, function: Callable[..., Any]) -> None:
         self.declaration = declaration
         self.function = function
-        known = {"context", "partition", *declaration.inputs}
+        port = declaration.source if isinstance(declaration.source, InputPort) else None
+        known = {"context", "partition", *declaration.inputs, *([port.parameter] if port else [])}
         signature = inspect.signature(function)
         given = signature.parameters.values()
         self.parameters = [
             p.name for p in given if p.name in known or (p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
         ]
-        self.resources = {p for p in self.parameters if p not in known}
+        self.resources = {p for p in self.parameters if p not in known} | (port.resources if port else set())
         self.kinds: dict[str, FrameKind] = {
             name: frame_kind(_annotation(function, signature, name), f"{declaration.contract.dataset}: input {name!r}")
             for name in declaration.inputs
@@ -261,6 +257,10 @@ class Run:
         d = self.declaration
         materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=_log(context))
         used: dict[str, dict[str, list[list[Any]]]] = {}
+        port = d.source if isinstance(d.source, InputPort) else None
+        intake = (
+            port.open(d.contract, d.partitions, materializer.history, partial(getattr, context.resources), _log(context)) if port else None
+        )
 
         def produce(partition: str) -> Any:
             arguments: dict[str, Any] = {}
@@ -274,14 +274,19 @@ class Run:
                     chosen = upstream.choose(partition, d.partitions)
                     used.setdefault(partition, {})[upstream.dataset] = [[v.partition, v.number] for v in chosen]
                     arguments[name] = upstream.load(chosen, self.kinds[name])
+                elif port is not None and intake is not None and name == port.parameter:
+                    arguments[name] = intake.give(partition)
                 else:
                     arguments[name] = getattr(context.resources, name)
-            return self.function(**arguments)
+            value = self.function(**arguments)
+            return intake.result(partition, value) if intake is not None else value
 
         def note(partition: str) -> dict[str, Any]:
             return {"inputs": used[partition]} if partition in used else {}
 
-        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context))
+        at_once = 1 if steps(d.inputs.values()) else None
+        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context), at_once=at_once)
+        report.faults = intake.faults if intake is not None else {}
         yield from events(context, d, report)
 
 
@@ -384,6 +389,10 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
     if any(c.source == REST for c in d.contract.columns):
         fields = sorted({f for found in report.unknown_fields.values() for f in found})
         yield result(UNKNOWN_FIELDS, not fields, warn, **({"fields": ", ".join(fields)} if fields else {}))
+    if isinstance(d.source, InputPort):
+        for name in d.source.checks:
+            found = report.faults.get(name, {})
+            yield result(name, not found, error, **({"faults": "\n\n".join(found.values())} if found else {}))
     specs = {s.name for s in check_specs(d)}
     empty = {r.name: Finding(r) for r in d.contract.all_rules}
     for name, finding in {**empty, **report.findings}.items():

@@ -44,8 +44,8 @@ def resources() -> dict[str, Any]:
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
     with _nothing_to_collect():
-        at_hand = {**resources(), **(overrides or {})}
         located = products()
+        at_hand = {**port_resources(located), **resources(), **(overrides or {})}
         _refuse_unknown_parameters(located.values(), {*at_hand, "io_manager"})
         return dg.Definitions.merge(*(p.definitions() for p in located.values()), publication(located), dg.Definitions(resources=at_hand))
 
@@ -63,14 +63,21 @@ def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
         sensors.append(sensor.publication_sensor(located, other, where, name=lineage_events.NAME))
     asset, *rest = reconciliation(located, target, where, sensors=[one.name for one in sensors])
     checks = [one for one in rest if isinstance(one, dg.AssetChecksDefinition)]
-    job, schedule = (one for one in rest if not isinstance(one, dg.AssetChecksDefinition))
-    return dg.Definitions(assets=[asset], asset_checks=checks, jobs=[job], schedules=[schedule], sensors=sensors)
+    schedules = [one for one in rest if isinstance(one, dg.ScheduleDefinition)]
+    jobs = [one for one in rest if one not in checks and one not in schedules]
+    return dg.Definitions(assets=[asset], asset_checks=checks, jobs=jobs, schedules=schedules, sensors=sensors)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads."""
     return build_defs()
+
+
+def port_resources(located: Mapping[str, DataProduct]) -> dict[str, Any]:
+    """What ports need where the location gives no resource of that name."""
+    ports = [one.port for product in located.values() for of_dataset in product.ports.values() for one in of_dataset]
+    return {name: resource for port in ports for name, resource in port.resources().items()}
 
 
 def _refuse_unknown_parameters(located: Iterable[DataProduct], known: set[str]) -> None:

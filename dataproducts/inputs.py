@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataproducts import settings
@@ -14,16 +16,46 @@ from dataproducts.history.store import DatasetHistory
 if TYPE_CHECKING:
     import dagster as dg
 
+    from dataproducts.dataset import Dataset
+
 FrameKind = Literal["lazy", "polars", "pandas", "arrow"]
 """What an author gets an input as."""
+
+Reach = Literal["own", "until", "previous"]
+"""Which partitions of an input cut by time a run takes: those of its own time, all up to its end, or the one before its own."""
+
+
+@dataclass(frozen=True)
+class Reaching:
+    """An input with its reach, as `until` and `previous` give it; without a dataset it is the dataset's own."""
+
+    dataset: Dataset | None
+    reach: Reach
+
+
+def until(dataset: Dataset) -> Reaching:
+    """As an input: every partition of `dataset` up to the end of the run's own, for a state that is made of all that went before.
+
+    Both are cut by time: `inputs={"events": dp.until(events)}`.
+    """
+    return Reaching(dataset, "until")
+
+
+def previous() -> Reaching:
+    """As an input: the dataset's own partition before the run's, for a state that is the last one and what happened since.
+
+    It has no rows in the first partition of all. Partitions are then made one after another, each from the one before.
+    """
+    return Reaching(None, "previous")
 
 
 @dataclass(frozen=True)
 class Input:
-    """An upstream dataset: its contract and partitions."""
+    """An upstream dataset: its contract and partitions, and how far a run reaches among them."""
 
     contract: Contract
     partitions: dg.PartitionsDefinition[Any] | None
+    reach: Reach = "own"
 
     @property
     def dataset(self) -> str:
@@ -41,9 +73,44 @@ class Input:
         """Its history in the lake in use."""
         return DatasetHistory(settings.lake(), self.dataset)
 
+    def mapping(self, own: dg.PartitionsDefinition[Any] | None) -> dg.PartitionMapping | None:
+        """Dagster's word for what `choose` takes; None where its default says the same."""
+        import dagster as dg
+
+        if self.reach == "previous":
+            return dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+        if self.reach == "until":
+            return dg.TimeWindowPartitionMapping(start_offset=-_ages(own), allow_nonexistent_upstream_partitions=True)
+        if self.contract.kind != "history" and _cut_otherwise(self.partitions, own):
+            return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+        return None
+
+    def refuse_faults(self, own: dg.PartitionsDefinition[Any] | None, where: str) -> None:
+        """Raise DeclarationError where the reach has no meaning, or time is counted in two zones."""
+        import dagster as dg
+
+        ours, theirs = own, self.partitions
+        timed = isinstance(ours, dg.TimeWindowPartitionsDefinition) and isinstance(theirs, dg.TimeWindowPartitionsDefinition)
+        if self.reach != "own" and (not timed or self.contract.kind == "history"):
+            raise DeclarationError(f"{where} takes {self.reach}(...), which needs partitions by time on both sides; leave {self.reach} out")
+        if (
+            isinstance(ours, dg.TimeWindowPartitionsDefinition)
+            and isinstance(theirs, dg.TimeWindowPartitionsDefinition)
+            and ours.timezone != theirs.timezone
+        ):
+            raise DeclarationError(
+                f"{where} is cut by time in {theirs.timezone}, and this dataset in {ours.timezone}; give both partitions the same timezone"
+            )
+
     def choose(self, partition: str, partitions: dg.PartitionsDefinition[Any] | None) -> list[Version]:
-        """The versions a run of `partition` reads: the same partition where both are cut alike, else the current content."""
+        """The versions a run of `partition` reads, by the reach.
+
+        The same partition where both are cut alike; where time cuts them otherwise, every one in the partition's time (of snapshots
+        the last); else the current content. Raises PartitionUnavailable naming the first that is missing.
+        """
         current = self.history().current(major=self.contract.version.major)
+        if self.reach != "own" or (self.contract.kind != "history" and _cut_otherwise(self.partitions, partitions)):
+            return self._in_time(partition, partitions, current)
         if self.contract.kind != "history" and _alike(self.partitions, partitions, partition):
             if partition not in current:
                 raise PartitionUnavailable(f"{self.dataset} has no partition {partition!r} yet; materialize it first")
@@ -55,6 +122,27 @@ class Input:
             return [current[keys[-1]]]
         return [current[k] for k in keys]
 
+    def _in_time(self, partition: str, own: Any, current: dict[str, Version]) -> list[Version]:
+        """By Dagster's own mapping, so that the graph it shows and the rows a run reads cannot part."""
+        import dagster as dg
+
+        mapping = self.mapping(own) or dg.TimeWindowPartitionMapping()
+        upstream: Any = self.partitions
+        # hours and days to come are as much a part of the time as those that are over: a day is not whole without its last hour
+        with dg.partition_loading_context(effective_dt=own.time_window_for_partition_key(partition).end + timedelta(days=400)):
+            subset = own.subset_with_partition_keys([partition])
+            found = mapping.get_upstream_mapped_partitions_result_for_partitions(subset, own, upstream)
+            wanted = list(found.partitions_subset.get_partition_keys())
+        if not wanted and self.reach == "previous":
+            return []
+        if not wanted:
+            raise PartitionUnavailable(f"{self.dataset} begins after {partition!r} and has no partition for it; leave that one out")
+        if self.contract.kind == "snapshot":
+            wanted = wanted[-1:]
+        if missing := next((key for key in wanted if key not in current), None):
+            raise PartitionUnavailable(f"{self.dataset} has no partition {missing!r} yet, which {partition!r} needs; materialize it first")
+        return [current[key] for key in wanted]
+
     def load(self, versions: list[Version], kind: FrameKind = "lazy") -> Any:
         """Their rows as that kind of frame."""
         history = self.history()
@@ -62,6 +150,8 @@ class Input:
             from dataproducts.history import lake
 
             rows = lake.scan(self.dataset)
+        elif not versions:
+            rows = self.contract.empty().lazy()
         else:
             rows = history.scan(versions, self.contract.names)
         if kind == "lazy":
@@ -96,6 +186,26 @@ def frame_kind(annotation: Any, where: str) -> FrameKind:
     if last == "Table" and first in ("pa", "pyarrow"):
         return "arrow"
     raise DeclarationError(f"{where} is annotated {text}; an input comes as pl.LazyFrame, pl.DataFrame, pd.DataFrame or pa.Table")
+
+
+def steps(inputs: Collection[Input]) -> bool:
+    """Whether each partition is made from the one before, so that it has to be stored before the next."""
+    return any(i.reach == "previous" for i in inputs)
+
+
+def _ages(own: Any) -> int:
+    """So many of a dataset's own partitions that no history is longer; Dagster counts days and hours at once, the others one by one."""
+    if own.is_basic_daily:
+        return 36_500
+    return 876_600 if own.is_basic_hourly else 1_200
+
+
+def _cut_otherwise(upstream: Any, own: Any) -> bool:
+    """Whether time cuts both, and differently: hours here and days there."""
+    import dagster as dg
+
+    timed = isinstance(upstream, dg.TimeWindowPartitionsDefinition) and isinstance(own, dg.TimeWindowPartitionsDefinition)
+    return timed and (upstream.fmt, upstream.cron_schedule) != (own.fmt, own.cron_schedule)
 
 
 def _alike(upstream: dg.PartitionsDefinition[Any] | None, own: dg.PartitionsDefinition[Any] | None, partition: str) -> bool:

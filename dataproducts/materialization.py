@@ -6,7 +6,10 @@ Knows nothing of Dagster, so that a job without it can do the same; `dataset` tr
 from __future__ import annotations
 
 import json
+import random
+import time
 from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,10 +19,11 @@ from typing import Any, Protocol
 import polars as pl
 
 from dataproducts.contract import Contract
-from dataproducts.errors import ContractBreach, DataProductsError
+from dataproducts.errors import ContractBreach, DataProductsError, HistoryError
 from dataproducts.history.content import content_hash
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
+from dataproducts.history.table import Overtaken
 from dataproducts.quality.conform import Refused, conform, to_json
 from dataproducts.quality.frames import batches
 from dataproducts.quality.profile import ColumnProfile, profile, profile_markdown, sample_markdown
@@ -44,6 +48,9 @@ UNCHANGED = object()
 BATCH_ROWS, BATCH_PARTITIONS = 1_000_000, 200
 """A run commits whenever it holds this much."""
 
+_FENCE = "made from what was stored"  # of commits whose rows depend on what else is stored
+_ATTEMPTS = 50
+
 
 class Log(Protocol):
     """Where progress goes."""
@@ -57,12 +64,16 @@ class Result:
     """What an author returns when there is more to say than the rows.
 
     `rows` is any frame the kit takes; `metadata` (JSON values) is kept with the version and shown in the UI; `refused` holds what the
-    author could not make a row of, as (record, rule) pairs, and goes to quarantine.
+    author could not make a row of, as (record, rule) pairs, and goes to quarantine. Both are looked at when the rows have been taken.
+
+    `holds` is asked right before the rows are stored, with every version there is and the partitions that are stored beside: whether they
+    still are the rows to store. Where they are not, the partition is made again.
     """
 
     rows: Any
     metadata: Mapping[str, Any] = field(default_factory=dict)
     refused: Sequence[tuple[Any, str]] = ()
+    holds: Callable[[Sequence[Version], Collection[str]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ class Outcome:
 class Report:
     """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source.
 
-    `unreadable` counts, by reason, what no row of the contract's shape could be made of.
+    `unreadable` counts, by reason, what no row of the contract's shape could be made of. `faults` are what an input port's checks say, by
+    check and partition.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -111,6 +123,7 @@ class Report:
     unknown_fields: dict[str, list[str]] = field(default_factory=dict)
     row_counts: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    faults: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -128,7 +141,7 @@ class Report:
                 self.unreadable[rule] = self.unreadable.get(rule, 0) + 1
 
 
-@dataclass
+@dataclass(eq=False)
 class _Prepared:
     partition: str
     spool: Spool
@@ -137,6 +150,7 @@ class _Prepared:
     metadata: dict[str, Any]
     findings: dict[str, Finding]
     kept: Version | None = None  # of the quarantine, with this delivery's refused rows
+    holds: Callable[[Sequence[Version], Collection[str]], bool] | None = None
     put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
 
 
@@ -159,45 +173,73 @@ class Materializer:
         *,
         note: Callable[[str], dict[str, Any]] = lambda _: {},
         resume: Collection[str] = (),
+        at_once: int | None = None,
     ) -> Report:
         """Produce and commit partitions, in batches; a partition that fails does not lose its neighbours.
 
         `produce` gives the author's rows of a partition. `resume` are the runs this one continues: what they committed is not made again.
+        `at_once` partitions at most are committed together: 1 where each is made from the one before.
         """
         report = Report(findings=self._no_findings())
         done = self._of_runs(resume) if resume else {}
         waiting: list[_Prepared] = []
+        line, tries = deque(partitions), Counter[str]()
         with ExitStack() as stack:
-            for number, partition in enumerate(partitions, 1):
-                if partition in done:
-                    report.outcomes[partition] = Outcome(partition, Committed(done[partition], False), received=done[partition].rows)
-                    continue
-                try:
-                    value = produce(partition)
-                    if (value.rows if isinstance(value, Result) else value) is UNCHANGED:
-                        report.outcomes[partition] = self._unchanged(partition)
-                        continue
-                    prepared = self._prepare(partition, value, stack, report)
-                    prepared.metadata.update(note(partition))
-                    waiting.append(prepared)
-                except ContractBreach as breach:
-                    report.shape.append(str(breach))
-                    report.fail(partition, breach)
-                except DataProductsError as error:
-                    report.fail(partition, error)
-                except Exception as error:
-                    if len(partitions) == 1:
-                        raise
-                    text = f"{self._where(partition)}: {type(error).__name__}: {error}"
-                    report.outcomes[partition] = Outcome(partition, error=text, cause=error)
-                if sum(p.spool.rows for p in waiting) >= BATCH_ROWS or len(waiting) >= BATCH_PARTITIONS:
-                    self._commit(waiting, report)
+            while line or waiting:
+                if line:
+                    partition = line.popleft()
+                    if partition in done:
+                        report.outcomes[partition] = Outcome(partition, Committed(done[partition], False), received=done[partition].rows)
+                    elif (prepared := self._made(partition, produce, note, stack, report, alone=len(partitions) == 1)) is not None:
+                        waiting.append(prepared)
+                full = sum(p.spool.rows for p in waiting) >= BATCH_ROWS or len(waiting) >= (at_once or BATCH_PARTITIONS)
+                if full or not line:
+                    again = self._commit(waiting, report)
                     waiting = []
                     stack.close()  # the rows and files of a batch go with it
-                    self.log.info(f"{self.contract.dataset}: {number} of {len(partitions)} partitions done")
-            self._commit(waiting, report)
+                    tries.update(again)
+                    line.extendleft(reversed([p for p in again if self._may_try(p, tries[p], report)]))
+                    if line:
+                        self.log.info(f"{self.contract.dataset}: {len(partitions) - len(line)} of {len(partitions)} partitions done")
         report.outcomes = {partition: report.outcomes[partition] for partition in partitions}
         return report
+
+    def _made(
+        self,
+        partition: str,
+        produce: Callable[[str], Any],
+        note: Callable[[str], dict[str, Any]],
+        stack: ExitStack,
+        report: Report,
+        *,
+        alone: bool,
+    ) -> _Prepared | None:
+        """The author's rows of a partition; None where there is nothing to store, and the report says why."""
+        try:
+            value = produce(partition)
+            if (value.rows if isinstance(value, Result) else value) is UNCHANGED:
+                report.outcomes[partition] = self._unchanged(partition)
+                return None
+            prepared = self._prepare(partition, value, stack, report)
+            prepared.metadata.update(note(partition))
+            return prepared
+        except ContractBreach as breach:
+            report.shape.append(str(breach))
+            report.fail(partition, breach)
+        except DataProductsError as error:
+            report.fail(partition, error)
+        except Exception as error:
+            if alone:
+                raise
+            text = f"{self._where(partition)}: {type(error).__name__}: {error}"
+            report.outcomes[partition] = Outcome(partition, error=text, cause=error)
+        return None
+
+    def _may_try(self, partition: str, tries: int, report: Report) -> bool:
+        if tries < _ATTEMPTS:
+            return True
+        report.fail(partition, HistoryError(f"{self._where(partition)}: other runs kept storing first, {tries} times; run again"))
+        return False
 
     def _no_findings(self) -> dict[str, Finding]:
         findings = {rule.name: Finding(rule) for rule in self.contract.all_rules}
@@ -223,12 +265,9 @@ class Materializer:
         """Rows of the contract's shape."""
         result = value if isinstance(value, Result) else Result(value)
         refused = Refused()
-        for record, rule in result.refused:
-            refused.add(record, [rule])
-        report.count_unreadable(refused)
         findings = self._no_findings()
         spool = stack.enter_context(Spool(self.contract, lambda frame: self._checked(frame, prepared)))
-        prepared = _Prepared(partition, spool, refused, len(result.refused), dict(result.metadata), findings)
+        prepared = _Prepared(partition, spool, refused, 0, {}, findings, holds=result.holds)
         unknown: set[str] = set()
         for batch in batches(result.rows, self.contract.dataset):
             conformed = conform(batch, self.contract)
@@ -240,6 +279,13 @@ class Materializer:
             spool.add(conformed.frame)
             if was_on_disk or spool.on_disk:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
+        unreadable = Refused()
+        for record, rule in result.refused:
+            unreadable.add(record, [rule])
+        report.count_unreadable(unreadable)
+        refused.extend(unreadable)
+        prepared.received += len(unreadable)
+        prepared.metadata.update(result.metadata)
         if unknown:
             report.unknown_fields[partition] = sorted(unknown)
         return prepared
@@ -289,24 +335,48 @@ class Materializer:
             place[last] = value
         return to_json(record)
 
-    def _commit(self, waiting: Sequence[_Prepared], report: Report) -> None:
-        if not waiting:
-            return
-        small = [p for p in waiting if not p.spool.on_disk]
-        large = [p for p in waiting if p.spool.on_disk]
+    def _commit(self, waiting: Sequence[_Prepared], report: Report) -> list[str]:
+        """Store what is accepted; gives the partitions that have to be made again."""
+        holding = self._holding(waiting)
+        again = [p.partition for p in waiting if p not in holding]
+        small = [p for p in holding if not p.spool.on_disk]
+        large = [p for p in holding if p.spool.on_disk]
         drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_on_disk(p, report))]
-        if not drafts:
-            return
         self._stored = None
-        try:
-            committed = self.history.commit([draft for _, draft in drafts], self.contract)
-        except DataProductsError as error:  # what earlier batches stored is stored, and has to be said
-            for prepared, _ in drafts:
-                report.fail(prepared.partition, error, received=prepared.received, refused=len(prepared.refused))
-            return
-        for (prepared, draft), done in zip(drafts, committed, strict=True):
-            self._report(prepared, draft, done, report)
-        self._keep_again([(prepared, done.version) for (prepared, _), done in zip(drafts, committed, strict=True)])
+        for attempt in range(_ATTEMPTS):
+            still = self._holding([prepared for prepared, _ in drafts])
+            again += [prepared.partition for prepared, _ in drafts if prepared not in still]
+            drafts = [(prepared, draft) for prepared, draft in drafts if prepared in still]
+            if not drafts:
+                return again
+            fence = _FENCE if any(prepared.holds is not None for prepared in still) else None
+            try:
+                committed = self.history.commit([draft for _, draft in drafts], self.contract, fence=fence)
+            except Overtaken:  # look again at what is stored now
+                time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
+                continue
+            except DataProductsError as error:  # what earlier batches stored is stored, and has to be said
+                for prepared, _ in drafts:
+                    report.fail(prepared.partition, error, received=prepared.received, refused=len(prepared.refused))
+                return again
+            for (prepared, draft), done in zip(drafts, committed, strict=True):
+                self._report(prepared, draft, done, report)
+            self._keep_again([(prepared, done.version) for (prepared, _), done in zip(drafts, committed, strict=True)])
+            return again
+        return again + [prepared.partition for prepared, _ in drafts]
+
+    def _holding(self, waiting: Sequence[_Prepared]) -> list[_Prepared]:
+        """Those whose rows still are the ones to store, beside each other and what is stored."""
+        holding = list(waiting)
+        if all(p.holds is None for p in holding):
+            return holding
+        versions = self.history.refresh().versions()
+        while True:
+            beside = [p.partition for p in holding]
+            kept = [p for p in holding if p.holds is None or p.holds(versions, beside)]
+            if len(kept) == len(holding):
+                return kept
+            holding = kept
 
     def _keep_again(self, stored: Sequence[tuple[_Prepared, Version]]) -> None:
         """Where another run of a partition wrote its refused rows between ours and our rows, ours are those of the newest version."""

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, Ty
 from dataproducts.product_facts import Concept, ProductFacts
 
 __all__ = [
+    "Arrival",
     "CheckResult",
     "ColumnFacts",
     "ColumnFigures",
@@ -31,6 +32,7 @@ __all__ = [
     "Failure",
     "Message",
     "PortFacts",
+    "PortProof",
     "ProductBody",
     "Proof",
     "Receipt",
@@ -274,6 +276,25 @@ class Delivery(_Message):
         return "type", "location", "dataset", "partition", "run", "at", "storage_id"
 
 
+class Arrival(_Message):
+    """A version that has arrived at a port of its dataset, as a materialization of the port says; `facts` are the port's own."""
+
+    type: Literal["arrival"] = "arrival"
+    dataset: DatasetName
+    port: Key
+    partition: Key
+    number: Count
+    at: Moment
+    storage_id: Count
+    run: Key
+    rows: Count
+    content_hash: Line
+    facts: dict[Key, Line] = Field(default_factory=dict, max_length=100)
+
+    def _identity(self) -> Sequence[str]:
+        return "type", "location", "dataset", "port", "partition", "number", "run", "at", "storage_id"
+
+
 class CheckResult(_Message):
     """What one check of one run found. `partitions` says in words which partitions it is about."""
 
@@ -294,17 +315,31 @@ class CheckResult(_Message):
 
 
 class Failure(_Message):
-    """A run that did not store what it was asked to: the error by partition, `-` for the whole dataset."""
+    """A run that did not store what it was asked to, or deliver it to a `port`: the error by partition, `-` for the whole dataset."""
 
     type: Literal["failure"] = "failure"
     dataset: DatasetName
+    port: Key | None = None
     at: Moment
     storage_id: Count
     run: Key
     errors: dict[Key, Line] = Field(min_length=1, max_length=5_000)
 
     def _identity(self) -> Sequence[str]:
-        return "type", "location", "dataset", "run", "at", "storage_id"
+        return "type", "location", "dataset", "port", "run", "at", "storage_id"
+
+
+class PortProof(_Fact):
+    """A port held against its dataset: versions and rows that were compared, versions still to be delivered, and what differs."""
+
+    dataset: DatasetName
+    port: Key
+    versions: Count
+    rows: Count
+    waiting: Count = 0
+    differences: Count = 0
+    problem: Line | None = None
+    """Why it could not be compared."""
 
 
 class Proof(_Message):
@@ -320,19 +355,21 @@ class Proof(_Message):
     missing: Count
     dead: Count = 0
     lag_seconds: float | None = None
+    ports: tuple[PortProof, ...] = Field(default=(), max_length=10_000)
     details: tuple[Line, ...] = Field(default=(), max_length=100)
 
     def _identity(self) -> Sequence[str]:
         return "type", "location", "at"
 
 
-Message = Annotated[Definition | Delivery | CheckResult | Failure | Proof, Field(discriminator="type")]
+Said = Definition | Delivery | Arrival | CheckResult | Failure | Proof
+Message = Annotated[Said, Field(discriminator="type")]
 _ANY: TypeAdapter[Any] = TypeAdapter(Message)
 
 
-def parse(value: Any) -> Definition | Delivery | CheckResult | Failure | Proof:
+def parse(value: Any) -> Said:
     """A message from what JSON gave. Raises pydantic.ValidationError, whose errors name the fields."""
-    message: Definition | Delivery | CheckResult | Failure | Proof = _ANY.validate_python(value)
+    message: Said = _ANY.validate_python(value)
     return message
 
 
@@ -361,7 +398,7 @@ class Target(Protocol):
 
     name: str
 
-    def send(self, messages: Sequence[Definition | Delivery | CheckResult | Failure | Proof]) -> list[Receipt]:
+    def send(self, messages: Sequence[Said]) -> list[Receipt]:
         """Take the messages in; a receipt for each, in order."""
 
     def newest(self, location: str) -> dict[str, dict[str, tuple[int, str]]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import polars as pl
@@ -24,10 +23,13 @@ from dataproducts.dataset import (
 )
 from dataproducts.errors import DeclarationError
 from dataproducts.history.intervals import interval_contract
-from dataproducts.inputs import Input
+from dataproducts.inputs import Input, Reaching
 from dataproducts.materialization import Limits
+from dataproducts.port_asset import PortAsset, refuse_doubles
+from dataproducts.ports.port import OutputPort
 from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
 from dataproducts.product_file import load_facts
+from dataproducts.source import InputPort
 
 _NAME = r"[a-z][a-z0-9_]*"
 
@@ -43,6 +45,7 @@ class DataProduct:
         self.folder = path if path.is_dir() else path.parent
         self.facts: ProductFacts = load_facts(self.folder / "product.yaml")
         self.datasets: dict[str, Dataset] = {}
+        self.ports: dict[str, list[PortAsset]] = {}
         self._more: list[Any] = []
 
     @property
@@ -61,7 +64,7 @@ class DataProduct:
         title: str | None = None,
         description: str | None = None,
         partitions: dg.PartitionsDefinition[Any] | None = None,
-        inputs: Mapping[str, Dataset] | Sequence[Dataset] = (),
+        inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
         source: Source | None = None,
         quarantine: bool | float = False,
         least_rows: int | None = None,
@@ -76,23 +79,34 @@ class DataProduct:
         tags: Mapping[str, str] | None = None,
         access: AccessLevel | str | None = None,
         personal: PersonalData | str | None = None,
+        ports: Sequence[OutputPort] = (),
     ) -> Callable[[Callable[..., Any]], Dataset]:
         """Declare a dataset; the decorated function makes the rows of one partition and stays callable as a function.
 
         Its parameters are found by name: `partition` (the key), `context` (Dagster's), an upstream dataset (a polars lazy frame of the
         same partition, or the kind of frame it is annotated with), or a Dagster resource. It returns any frame the kit takes,
-        or a `Result`.
+        or a `Result`. Of an input that time cuts finer, a day of hours say, it gets the partitions within its own; `inputs` names datasets
+        that are taken otherwise, with `until(dataset)` or `previous()`, or under another name.
+        With a topic as source it gets the partition's `messages`.
 
         `kind` is "table" (partitions are parts of one table) or "snapshot" (each partition is the whole as it was then).
         `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
         `row_change` is the share by which the row count may change before a check warns. `freshness` is how old the newest
         materialization may be. `schedule` is a cron line in `time_zone`. `partitions_per_run` bounds the runs of a backfill.
+        `ports` are where every version goes: BigQuery(...), Topic(...); each is an asset of its own, downstream of the dataset.
         """
 
         def declare(function: Callable[..., Any]) -> Dataset:
             own = name or function.__name__
             contract = Contract.of(schema, dataset=f"{self.name}/{own}", key=key, version=version, kind=kind)
-            upstream = inputs if isinstance(inputs, Mapping) else {d.declaration.name: d for d in inputs}
+            if isinstance(source, InputPort):
+                contract = source.promised(contract, partitions)
+                if source.parameter not in inspect.signature(function).parameters:
+                    raise DeclarationError(
+                        f"{contract.dataset} is fed by {source.name}, so its function takes what comes from there; "
+                        f"name a parameter {source.parameter!r}"
+                    )
+            upstream = inputs if isinstance(inputs, Mapping) else {_name_of(d, contract.dataset): d for d in inputs}
             found = {p: self.datasets[p] for p in inspect.signature(function).parameters if p in self.datasets and p not in upstream}
             declaration = Declaration(
                 facts=self.facts,
@@ -106,7 +120,7 @@ class DataProduct:
                     successive=isinstance(partitions, dg.TimeWindowPartitionsDefinition),
                     refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
                 ),
-                inputs={n: _input(d) for n, d in {**upstream, **found}.items()},
+                inputs={n: _input(d, contract, partitions) for n, d in {**upstream, **found}.items()},
                 source=source,
                 freshness=freshness,
                 automation=automation,
@@ -121,7 +135,7 @@ class DataProduct:
             )
             self._check(declaration)
             run = Run(declaration, function)
-            return self._keep(Dataset.of(declaration, function, run, run.resources))
+            return self._keep(Dataset.of(declaration, function, run, run.resources), ports)
 
         return declare
 
@@ -136,6 +150,7 @@ class DataProduct:
         automation: dg.AutomationCondition[Any] | None = None,
         freshness: timedelta | None = None,
         partitions_per_run: int = PARTITIONS_PER_RUN,
+        ports: Sequence[OutputPort] = (),
     ) -> Dataset:
         """Declare the SCD2 intervals of a dataset of snapshots: `valid_from` inclusive, `valid_to` exclusive, null while current.
 
@@ -159,7 +174,7 @@ class DataProduct:
             description=description or contract.description,
             partitions=partitions,
             limits=Limits(row_change=None),
-            inputs={of.declaration.name: _input(of)},
+            inputs={of.declaration.name: Input(of.contract, of.declaration.partitions)},
             automation=automation,
             freshness=freshness,
             partitions_per_run=partitions_per_run,
@@ -169,7 +184,7 @@ class DataProduct:
         )
         self._check(declaration)
         moment = _day if daily else _instant(partitions)
-        return self._keep(Dataset.of(declaration, None, HistoryRun(declaration, moment), set()))
+        return self._keep(Dataset.of(declaration, None, HistoryRun(declaration, moment), set()), ports)
 
     def add(self, *definitions: Any) -> None:
         """Further Dagster definitions of the product: schedules, sensors, jobs, checks."""
@@ -183,20 +198,21 @@ class DataProduct:
                 source_key(d),
                 group_name=self.name,
                 description=d.source.description,
-                kinds={"source"},
+                kinds={d.source.kind if isinstance(d.source, InputPort) else "source"},
                 metadata={"url": dg.UrlMetadataValue(d.source.url)} if d.source.url else {},
             )
             for d in declared
             if d.source is not None
         }
-        if any(d.automation is not None for d in declared):
+        ports = [port for of_dataset in self.ports.values() for port in of_dataset]
+        if ports or any(d.automation is not None for d in declared):
             self._automate()
         schedules = [s for d in declared if d.schedule for s in _schedules(d)]
         more: dict[str, list[Any]] = {"schedules": [], "sensors": [], "jobs": [], "asset_checks": [], "assets": []}
         for item in self._more:
             more[_sort(item)].append(item)
         return dg.Definitions(
-            assets=[*self.datasets.values(), *sources.values(), *more["assets"]],
+            assets=[*self.datasets.values(), *ports, *sources.values(), *more["assets"]],
             asset_checks=more["asset_checks"],
             schedules=[*schedules, *more["schedules"]],
             sensors=more["sensors"],
@@ -217,7 +233,9 @@ class DataProduct:
                 )
             )
 
-    def _keep(self, dataset: Dataset) -> Dataset:
+    def _keep(self, dataset: Dataset, ports: Sequence[OutputPort]) -> Dataset:
+        refuse_doubles(dataset.declaration, ports)
+        self.ports[dataset.declaration.name] = [PortAsset.of(dataset, port) for port in ports]
         self.datasets[dataset.declaration.name] = dataset
         return dataset
 
@@ -253,8 +271,22 @@ class DataProduct:
             )
 
 
-def _input(dataset: Dataset) -> Input:
-    return Input(dataset.contract, dataset.declaration.partitions)
+def _name_of(given: Dataset | Reaching, taker: str) -> str:
+    dataset = given.dataset if isinstance(given, Reaching) else given
+    if dataset is None:
+        raise DeclarationError(f'{taker} takes its own previous partition, which needs a name; write inputs={{"before": previous()}}')
+    return dataset.declaration.name
+
+
+def _input(given: Dataset | Reaching, taker: Contract, partitions: dg.PartitionsDefinition[Any] | None) -> Input:
+    """The input of a dataset with that contract and those partitions. Raises DeclarationError where they do not go together."""
+    reaching = given if isinstance(given, Reaching) else Reaching(given, "own")
+    if reaching.dataset is None:
+        found = Input(taker, partitions, reaching.reach)
+    else:
+        found = Input(reaching.dataset.contract, reaching.dataset.declaration.partitions, reaching.reach)
+    found.refuse_faults(partitions, f"{taker.dataset}: input {found.dataset}")
+    return found
 
 
 def _day(key: str) -> date:
@@ -263,8 +295,7 @@ def _day(key: str) -> date:
 
 def _instant(partitions: dg.TimeWindowPartitionsDefinition) -> Callable[[str], datetime]:
     def moment(key: str) -> datetime:
-        zone = ZoneInfo(partitions.timezone)
-        return datetime.strptime(key, partitions.fmt).replace(tzinfo=zone).astimezone(UTC)
+        return partitions.time_window_for_partition_key(key).start.astimezone(UTC)  # which knows the hour that comes twice in autumn
 
     return moment
 

@@ -14,7 +14,8 @@ import pytest
 from pandas import DataFrame  # noqa: F401 - for an annotation given as text
 
 import dataproducts as dp
-from dataproducts.errors import DeclarationError
+from dataproducts.errors import DeclarationError, PartitionUnavailable
+from dataproducts.inputs import Input
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
 KEY = "shop/copy"
@@ -210,3 +211,226 @@ def test_exact_types_reach_pandas(stocked: Any, materialize: Any) -> None:
     copying(stocked, seen, pd.DataFrame)
     materialize(stocked, "copy")
     assert {n: str(t) for n, t in seen[0].dtypes.items()} == {"id": "int64[pyarrow]", "left": "double[pyarrow]"}
+
+
+# Partitions cut by time, differently here and upstream
+
+OSLO = "Europe/Oslo"
+HOURS = dg.HourlyPartitionsDefinition("2026-10-24-00:00", timezone=OSLO)
+NIGHTS = dg.DailyPartitionsDefinition("2026-10-24", timezone=OSLO)
+
+
+def stocktaking(product: Any, partitions: Any = HOURS, **settings: Any) -> Any:
+    """Declare shop/stock by the hour, with the hour (or the offset of the hour that comes twice) as the id."""
+
+    def stock(partition: str) -> pl.DataFrame:
+        return pl.DataFrame({"id": [int(partition[8:13].replace("-", "")) + 1000 * ("+" in partition)], "left": [None]}, shelf(0).schema)
+
+    return product.dataset(schema=Stock, key="id", partitions=partitions, name="stock", row_change=None, **settings)(stock)
+
+
+def hours_of(day: str) -> list[str]:
+    return [key for key in HOURS.get_partition_keys() if key.startswith(day)]
+
+
+def test_a_day_reads_the_hours_within_it_and_no_others(product: Any, materialize: Any) -> None:
+    stocktaking(product)
+    copying(product, [], pl.DataFrame, partitions=NIGHTS)
+    assert materialize(product, "stock", span=("2026-10-24-00:00", "2026-10-26-05:00")).success
+    run = materialize(product, "copy", partition="2026-10-24")
+    used = run.events[(KEY, "2026-10-24")]["dataproducts/inputs"]
+    assert used == {"shop/stock": [[hour, 1] for hour in hours_of("2026-10-24")]}
+    assert len(used["shop/stock"]) == 24
+    assert dp.read(KEY, partition="2026-10-24")["id"].tolist() == [2400 + hour for hour in range(24)]
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-10-25", 25), ("2027-03-28", 23), ("2026-10-26", 24)])
+def test_a_day_has_all_its_hours_also_when_the_clock_is_changed(day: str, hours: int, product: Any, store: Any) -> None:
+    upstream = stocktaking(product, dg.HourlyPartitionsDefinition("2026-10-24-00:00", timezone=OSLO, end_date="2027-04-01-00:00"))
+    found = Input(upstream.contract, upstream.declaration.partitions)
+    keys = list(found.partitions.get_partition_keys_in_time_window(NIGHTS.time_window_for_partition_key(day)))
+    assert len(keys) == len(set(keys)) == hours
+    store(upstream.contract, {key: shelf(1) for key in keys})
+    assert [v.partition for v in found.choose(day, NIGHTS)] == keys
+
+
+def test_the_first_hour_that_is_missing_is_named(product: Any, materialize: Any) -> None:
+    stocktaking(product)
+    copying(product, [], None, partitions=NIGHTS)
+    assert materialize(product, "stock", span=("2026-10-25-00:00", "2026-10-25-02:00")).success  # of the two hours called two the first
+    run = materialize(product, "copy", partition="2026-10-25")
+    assert run.failure == "shop/stock has no partition '2026-10-25-02:00+0100' yet, which '2026-10-25' needs; materialize it first"
+    assert run.events == {}
+
+
+def test_a_day_that_is_not_over_is_not_whole(product: Any, store: Any) -> None:
+    """Its hours to come are as much a part of it as those gone by."""
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    today = datetime.now(ZoneInfo(OSLO)).date()
+    upstream = stocktaking(product, dg.HourlyPartitionsDefinition(f"{today - timedelta(days=1)}-00:00", timezone=OSLO))
+    days = dg.DailyPartitionsDefinition(str(today - timedelta(days=1)), timezone=OSLO, end_offset=1)
+    store(upstream.contract, {key: shelf(1) for key in [*upstream.declaration.partitions.get_partition_keys(), f"{today}-00:00"]})
+    found = Input(upstream.contract, upstream.declaration.partitions)
+    assert found.choose(str(today - timedelta(days=1)), days)
+    with pytest.raises(PartitionUnavailable, match=rf"has no partition '{today}-.*' yet, which '{today}' needs"):
+        found.choose(str(today), days)
+
+
+def test_an_input_that_begins_within_a_day_gives_what_there_is_of_it(product: Any, store: Any) -> None:
+    upstream = stocktaking(product, dg.HourlyPartitionsDefinition("2026-10-24-20:00", timezone=OSLO))
+    found = Input(upstream.contract, upstream.declaration.partitions)
+    store(upstream.contract, {key: shelf(1) for key in hours_of("2026-10-24")[20:]})
+    days = dg.DailyPartitionsDefinition("2026-10-20", timezone=OSLO)
+    assert len(found.choose("2026-10-24", days)) == 4
+    with pytest.raises(PartitionUnavailable, match="shop/stock begins after '2026-10-23'"):
+        found.choose("2026-10-23", days)
+
+
+def test_of_snapshots_within_a_day_the_last_is_read(product: Any, materialize: Any) -> None:
+    stocktaking(product, kind="snapshot")
+    copying(product, [], pl.DataFrame, partitions=NIGHTS)
+    assert materialize(product, "stock", span=("2026-10-24-22:00", "2026-10-25-01:00")).success
+    run = materialize(product, "copy", partition="2026-10-24")
+    assert run.events[(KEY, "2026-10-24")]["dataproducts/inputs"] == {"shop/stock": [["2026-10-24-23:00", 1]]}
+
+
+def test_an_hour_reads_the_day_it_lies_in(product: Any, materialize: Any) -> None:
+    product.dataset(schema=Stock, key="id", partitions=NIGHTS, name="stock", row_change=None)(by_day)
+    copying(product, [], pl.DataFrame, partitions=HOURS)
+    assert materialize(product, "stock", span=("2026-10-24", "2026-10-25")).success
+    run = materialize(product, "copy", partition="2026-10-25-02:00+0100")
+    assert run.events[(KEY, "2026-10-25-02:00+0100")]["dataproducts/inputs"] == {"shop/stock": [["2026-10-25", 1]]}
+
+
+def test_the_same_day_of_another_product_is_an_input_like_any_other(product: Any, facts_file: Any, materialize: Any, store: Any) -> None:
+    other = dp.DataProduct(facts_file("farm"))
+    eggs = other.dataset(schema=Stock, key="id", kind="snapshot", partitions=NIGHTS, name="eggs")(by_day)
+    store(eggs.contract, {"2026-10-24": shelf(2), "2026-10-25": shelf(3)})
+    product.dataset(schema=Stock, key="id", partitions=NIGHTS, inputs=[eggs], name="copy")(lambda eggs: eggs)
+    run = materialize(product, "copy", partition="2026-10-24")
+    assert run.events[(KEY, "2026-10-24")]["dataproducts/inputs"] == {"farm/eggs": [["2026-10-24", 1]]}
+
+
+# How far back
+
+
+def test_everything_until_the_end_of_a_day_is_read_and_nothing_later(product: Any, materialize: Any) -> None:
+    hourly = stocktaking(product)
+    copying(product, [], pl.DataFrame, partitions=NIGHTS, inputs={"stock": dp.until(hourly)})
+    assert materialize(product, "stock", span=("2026-10-24-00:00", "2026-10-26-05:00")).success
+    run = materialize(product, "copy", partition="2026-10-25")
+    used = run.events[(KEY, "2026-10-25")]["dataproducts/inputs"]["shop/stock"]
+    assert [hour for hour, _ in used] == [*hours_of("2026-10-24"), *hours_of("2026-10-25")]
+
+
+def test_what_is_read_until_a_day_has_no_holes(product: Any, store: Any) -> None:
+    hourly = stocktaking(product)
+    keys = [*hours_of("2026-10-24"), *hours_of("2026-10-25")]
+    store(hourly.contract, {key: shelf(1) for key in keys if key != "2026-10-24-07:00"})
+    with pytest.raises(PartitionUnavailable, match="'2026-10-24-07:00'"):
+        Input(hourly.contract, HOURS, "until").choose("2026-10-25", NIGHTS)
+
+
+def counting(product: Any, partitions: Any = NIGHTS, breaks: set[str] = frozenset()) -> Any:  # type: ignore[assignment]
+    """Declare shop/total, whose one row counts the partitions before it."""
+
+    def total(partition: str, before: pl.DataFrame) -> pl.DataFrame:
+        if partition in breaks:
+            raise ValueError("the till does not open")
+        count = before["left"].sum() if before.height else 0.0
+        return pl.DataFrame({"id": [1], "left": [count + 1]})
+
+    return product.dataset(
+        schema=Stock, key="id", kind="snapshot", partitions=partitions, inputs={"before": dp.previous()}, row_change=None
+    )(total)
+
+
+def test_a_state_is_made_from_the_one_before_also_within_one_run(product: Any, materialize: Any) -> None:
+    counting(product)
+    run = materialize(product, "total", span=("2026-10-24", "2026-10-27"))
+    assert run.success
+    counts = {v.partition: dp.read("shop/total", partition=v.partition)["left"].tolist() for v in dp.versions("shop/total")}
+    assert counts == {"2026-10-24": [1.0], "2026-10-25": [2.0], "2026-10-26": [3.0], "2026-10-27": [4.0]}
+    assert run.events[("shop/total", "2026-10-24")].get("dataproducts/inputs") == {"shop/total": []}
+    assert run.events[("shop/total", "2026-10-27")]["dataproducts/inputs"] == {"shop/total": [["2026-10-26", 1]]}
+
+
+def test_a_state_whose_day_before_is_missing_is_not_made_up(product: Any, materialize: Any) -> None:
+    counting(product)
+    run = materialize(product, "total", partition="2026-10-26")
+    assert run.failure == "shop/total has no partition '2026-10-25' yet, which '2026-10-26' needs; materialize it first"
+
+
+def test_a_day_that_fails_stops_the_days_after_it_and_no_others(product: Any, materialize: Any) -> None:
+    counting(product, breaks={"2026-10-26"})
+    run = materialize(product, "total", span=("2026-10-24", "2026-10-27"))
+    assert not run.success
+    assert [v.partition for v in dp.versions("shop/total")] == ["2026-10-24", "2026-10-25"]
+    assert "the till does not open" in run.failure
+    assert "shop/total has no partition '2026-10-26' yet, which '2026-10-27' needs" in run.failure
+
+
+REACHES: dict[str, Any] = {"own": lambda stock: stock, "until": dp.until}
+
+
+@pytest.mark.parametrize("reach", REACHES)
+@pytest.mark.parametrize("day", ["2026-10-24", "2026-10-25", "2026-10-26"])
+def test_dagster_is_told_of_the_very_partitions_that_are_read(reach: str, day: str, product: Any, store: Any) -> None:
+    hourly = stocktaking(product)
+    copying(product, [], None, partitions=NIGHTS, inputs={"stock": REACHES[reach](hourly)})
+    store(hourly.contract, {key: shelf(1) for key in HOURS.get_partition_keys()[:73]})
+    read = [v.partition for v in product.datasets["copy"].declaration.inputs["stock"].choose(day, NIGHTS)]
+    graph = product.definitions().resolve_asset_graph()
+    mapping = graph.get_partition_mapping(product.datasets["copy"].key, hourly.key)
+    told = mapping.get_upstream_mapped_partitions_result_for_partitions(NIGHTS.subset_with_partition_keys([day]), NIGHTS, HOURS)
+    assert list(told.partitions_subset.get_partition_keys()) == read
+    assert len(read) >= 24
+
+
+def test_automation_waits_for_the_last_hour_of_the_day(product: Any, instance: Any) -> None:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    hourly = stocktaking(product)
+    every_day = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+    copying(product, [], None, partitions=NIGHTS, inputs=[hourly], automation=every_day)
+    definitions = product.definitions()
+    now = datetime(2026, 10, 26, 0, 10, tzinfo=ZoneInfo(OSLO))
+
+    def requested(cursor: Any = None) -> Any:
+        return dg.evaluate_automation_conditions(defs=definitions, instance=instance, cursor=cursor, evaluation_time=now)
+
+    start = requested()
+    for key in [*hours_of("2026-10-24"), *hours_of("2026-10-25")[:-1]]:
+        instance.report_runless_asset_event(dg.AssetMaterialization(hourly.key, partition=key))
+    first = requested(start.cursor)
+    assert first.get_requested_partitions(product.datasets["copy"].key) == {"2026-10-24"}
+    instance.report_runless_asset_event(dg.AssetMaterialization(hourly.key, partition="2026-10-25-23:00"))
+    assert requested(first.cursor).get_requested_partitions(product.datasets["copy"].key) == {"2026-10-25"}
+
+
+def test_inputs_that_do_not_go_together_are_refused_when_declared(product: Any) -> None:
+    hourly = stocktaking(product)
+    unpartitioned = product.dataset(schema=Stock, key="id", name="whole")(lambda: shelf(1))
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("both partitions the same timezone", {"partitions": DAYS, "inputs": [hourly]}),
+        ("needs partitions by time on both sides", {"inputs": {"stock": dp.until(hourly)}}),
+        ("needs partitions by time on both sides", {"partitions": NIGHTS, "inputs": {"stock": dp.until(unpartitioned)}}),
+        ("needs partitions by time on both sides", {"inputs": {"stock": dp.previous()}}),
+        ("which needs a name", {"partitions": NIGHTS, "inputs": [dp.previous()]}),
+    ]
+    for text, settings in wrong:
+        with pytest.raises(DeclarationError, match=text) as error:
+            copying(product, [], None, **settings)
+        assert str(error.value).startswith("shop/copy")
+        assert "\n" not in str(error.value)
+
+
+def test_the_hour_that_comes_twice_is_two_moments_in_a_history(product: Any, materialize: Any) -> None:
+    hourly = stocktaking(product, kind="snapshot")
+    product.history(hourly, name="story")
+    assert materialize(product, "stock", "story", span=("2026-10-25-01:00", "2026-10-25-03:00")).success
+    begun = dp.scan("shop/story").collect().sort("valid_from")["valid_from"].dt.strftime("%H:%M").to_list()
+    assert begun == ["23:00", "00:00", "01:00", "02:00"]

@@ -17,6 +17,7 @@ TABLES = (
     t.version,
     t.version_input,
     t.delivery,
+    t.arrival,
     t.partition_state,
     t.check_result,
     t.check_state,

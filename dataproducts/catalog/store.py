@@ -24,6 +24,7 @@ from dataproducts.catalog.search import index as search_index
 from dataproducts.errors import BadRequest
 from dataproducts.messages import (
     MAX_BATCH,
+    Arrival,
     CheckResult,
     DatasetBody,
     Definition,
@@ -32,10 +33,11 @@ from dataproducts.messages import (
     ProductBody,
     Proof,
     Receipt,
+    Said,
     digest,
 )
 
-Message = Definition | Delivery | CheckResult | Failure | Proof
+Message = Said
 MOST_STEPS = 10_000
 TIMED = ("daily", "hourly", "weekly", "monthly", "time")
 """Kinds of partitions whose keys sort as time does."""
@@ -175,11 +177,16 @@ class Store:
                 "at": message.at,
                 "storage_id": message.storage_id,
                 "run": message.run,
+                "port": message.port or "",
                 "errors": message.errors,
             }
             self._add(connection, t.failure, row)
             touched.datasets.add(message.dataset)
-            touched.feed.append(_news(f"dataset:{message.dataset}", "failed", message.at, errors=dict(list(message.errors.items())[:5])))
+            more = {"port": message.port} if message.port else {}
+            errors = dict(list(message.errors.items())[:5])
+            touched.feed.append(_news(f"dataset:{message.dataset}", "failed", message.at, errors=errors, **more))
+        elif isinstance(message, Arrival):
+            self._arrive(connection, message, touched)
         else:
             self._add(connection, t.proof, {"location": message.location, "at": message.at, "body": message.model_dump(mode="json")})
 
@@ -359,6 +366,18 @@ class Store:
         if not m.unchanged:
             touched.feed.append(_news(f"dataset:{m.dataset}", "delivered", m.at, partition=m.partition, version=m.number, rows=m.rows))
 
+    def _arrive(self, connection: sa.Connection, m: Arrival, touched: Touched) -> None:
+        key = {"dataset": m.dataset, "port": m.port, "partition": m.partition, "number": m.number}
+        told = {"at": m.at, "storage_id": m.storage_id, "hash": m.content_hash, "rows": m.rows, "run": m.run, "facts": dict(m.facts)}
+        a = t.arrival
+        held = connection.execute(sa.select(a.c.at, a.c.storage_id).where(*(a.c[name] == value for name, value in key.items()))).first()
+        if held is None:
+            connection.execute(sa.insert(a).values(**key, **told))
+            more = {"port": m.port, "partition": m.partition, "version": m.number, "rows": m.rows}
+            touched.feed.append(_news(f"dataset:{m.dataset}", "arrived", m.at, **more))
+        elif (m.at, m.storage_id) < tuple(held):  # the run that brought it tells more than those that found it there
+            connection.execute(sa.update(a).where(*(a.c[name] == value for name, value in key.items())).values(**told))
+
     def _inputs(self, connection: sa.Connection, m: Delivery) -> None:
         i = t.version_input
         own = {"dataset": m.dataset, "partition": m.partition, "number": m.number}
@@ -416,7 +435,7 @@ class Store:
         by_time = body["partitions"]["kind"] in TIMED
         order = [p.c.partition.desc()] if by_time else [p.c.at.desc(), p.c.partition.desc()]
         newest = connection.execute(sa.select(p.c.partition, p.c.at).where(own).order_by(*order).limit(1)).first()
-        failed_at = connection.execute(sa.select(sa.func.max(f.c.at)).where(f.c.dataset == dataset)).scalar()
+        failed_at = connection.execute(sa.select(sa.func.max(f.c.at)).where(f.c.dataset == dataset, f.c.port == "")).scalar()
         checks = connection.execute(sa.select(c.c.check, c.c.passed, c.c.severity).where(c.c.dataset == dataset)).all()
         checks = [one for one in checks if one.check in body["checks"]]
         failing = any(not one.passed and one.severity == "error" for one in checks)

@@ -137,6 +137,20 @@ version_input = _table(
     sa.Index("version_input_back", "input", "input_partition", "input_number"),
     rowid=False,
 )
+arrival = _table(
+    "arrival",
+    sa.Column("dataset", Word, primary_key=True),
+    sa.Column("port", Word, primary_key=True),
+    sa.Column("partition", Word, primary_key=True),
+    sa.Column("number", Big, primary_key=True),
+    sa.Column("at", Instant, nullable=False),  # of the first of those that tell of it
+    sa.Column("storage_id", Big, nullable=False),
+    sa.Column("hash", Word, nullable=False),
+    sa.Column("rows", Big, nullable=False),
+    sa.Column("run", Word, nullable=False),
+    sa.Column("facts", Json, nullable=False),
+    sa.Index("arrival_by_time", "dataset", "port", "at"),
+)
 check_result = _table(
     "check_result",
     sa.Column("dataset", Word, primary_key=True),
@@ -156,6 +170,7 @@ failure = _table(
     sa.Column("at", Instant, primary_key=True),
     sa.Column("storage_id", Big, primary_key=True),
     sa.Column("run", Word, primary_key=True),
+    sa.Column("port", Word, primary_key=True),  # empty: the dataset itself
     sa.Column("errors", Json, nullable=False),
     rowid=False,
 )

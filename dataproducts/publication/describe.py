@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +35,16 @@ _LANGUAGES = {".py": "python", ".sql": "sql", ".md": "markdown", ".sh": "shell",
 
 def bodies(products: Mapping[str, DataProduct]) -> Iterator[tuple[str, ProductBody | DatasetBody | DeclarationError]]:
     """Every product and dataset by subject ("product:shop", "dataset:shop/sales"); in place of a body, why there is none."""
+    from dataproducts.port_asset import offered
+
     for name in sorted(products):
         product = products[name]
         found = examples(product.folder)
         yield f"product:{name}", _or_error(f"product {name}", lambda p=product, f=found: product_body(p, f))  # type: ignore[misc]
         for dataset in product.datasets.values():
             of = dataset.contract.dataset
-            yield f"dataset:{of}", _or_error(of, lambda d=dataset, f=found: dataset_body(d, f))  # type: ignore[misc]
+            there = [one.port.facts(offered(dataset.declaration)) for one in product.ports[dataset.declaration.name]]
+            yield f"dataset:{of}", _or_error(of, lambda d=dataset, f=found, p=there: dataset_body(d, f, p))  # type: ignore[misc]
 
 
 def product_body(product: DataProduct, found: tuple[Example, ...] = ()) -> ProductBody:
@@ -49,9 +52,10 @@ def product_body(product: DataProduct, found: tuple[Example, ...] = ()) -> Produ
     return ProductBody(facts=product.facts.model_copy(update={"concepts": ()}), concepts=product.facts.concepts, examples=found)
 
 
-def dataset_body(dataset: Dataset, found: tuple[Example, ...] = ()) -> DatasetBody:
-    """A dataset. Examples are those that name it."""
+def dataset_body(dataset: Dataset, found: tuple[Example, ...] = (), ports: Sequence[PortFacts] = ()) -> DatasetBody:
+    """A dataset. Examples are those that name it; the lake is always one of its ports."""
     from dataproducts.dataset import check_specs
+    from dataproducts.port_asset import ARRIVED
 
     d = dataset.declaration
     return DatasetBody(
@@ -67,11 +71,12 @@ def dataset_body(dataset: Dataset, found: tuple[Example, ...] = ()) -> DatasetBo
         time_zone=d.time_zone,
         kinds=tuple(sorted({"delta", *d.kinds})),
         tags={_line(name): _line(value) for name, value in d.tags.items()},
-        upstream=tuple(sorted({i.dataset for i in d.inputs.values()})),
+        upstream=tuple(sorted({i.dataset for i in d.inputs.values()} - {d.contract.dataset})),  # its own day before is no other dataset
         source=SourceFacts(name=d.source.name, description=_text(d.source.description), url=d.source.url or None) if d.source else None,
         column_lineage=column_origins(d),
-        checks={spec.name: _line(spec.description or "") for spec in check_specs(d)},
-        ports=ports(d),
+        checks={spec.name: _line(spec.description or "") for spec in check_specs(d)}
+        | {f"{port.name}/{ARRIVED}": f"What was delivered to {port.name} is there." for port in ports},
+        ports=(PortFacts(name="lake", kind="lake", address=_line(f"{settings.lake()}/{d.contract.dataset}")), *ports),
         quarantine_share=d.limits.refused_share,
         examples=tuple(e for e in found if d.contract.dataset in e.source),
         asset=f"assets/{d.contract.dataset}",
@@ -147,11 +152,6 @@ def partition_facts(partitions: Any) -> PartitionFacts:
     if isinstance(partitions, dg.DynamicPartitionsDefinition):
         return PartitionFacts(kind="dynamic")
     return PartitionFacts(kind="static", keys=tuple(partitions.get_partition_keys()[:_KEYS]))
-
-
-def ports(d: Declaration) -> tuple[PortFacts, ...]:
-    """Where the data can be had: the lake, whatever other ports a dataset has."""
-    return (PortFacts(name="lake", kind="lake", address=_line(f"{settings.lake()}/{d.contract.dataset}")),)
 
 
 def examples(folder: Path) -> tuple[Example, ...]:

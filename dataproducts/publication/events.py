@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dataproducts.errors import ConfigurationError, DataProductsError
 from dataproducts.history.ledger import UNPARTITIONED
-from dataproducts.messages import MAX_BODY, CheckResult, ColumnFigures, Delivery, Failure
+from dataproducts.messages import MAX_BODY, Arrival, CheckResult, ColumnFigures, Delivery, Failure
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+
+    from dataproducts.product import DataProduct
 
 Kind = Literal["materialization", "check", "failure"]
 KINDS: dict[str, Kind] = {
@@ -141,23 +143,38 @@ def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 class Translation:
-    """Entries of the log as messages of one location. `steps` are its datasets by the name of the step that makes them."""
+    """Entries of the log as messages of one location. `steps` are its datasets, "shop/sales", and their ports, "shop/sales/bigquery",
+    by the name of the step that makes them."""
 
     def __init__(self, location: str, steps: Mapping[str, str]) -> None:
         self.location = location
         self.steps = steps
-        self.datasets = {tuple(name.split("/")): name for name in steps.values()}
+        self.assets = {tuple(name.split("/")): name for name in steps.values()}
+
+    @classmethod
+    def of(cls, location: str, products: Mapping[str, DataProduct]) -> Translation:
+        """That of a location with these products."""
+        datasets = {d.op.name: d.contract.dataset for p in products.values() for d in p.datasets.values()}
+        ports = {
+            one.op.name: f"{one.declaration.contract.dataset}/{one.port.name}"
+            for p in products.values()
+            for of_dataset in p.ports.values()
+            for one in of_dataset
+        }
+        return cls(location, {**datasets, **ports})
 
     def concerns(self, entry: Entry) -> bool:
         """Whether an entry may be about our datasets, as far as can be told without its payload."""
-        return entry.asset in self.datasets if entry.kind == "materialization" else True
+        return entry.asset in self.assets if entry.kind == "materialization" else True
 
-    def messages(self, instance: DagsterInstance, entry: Entry, record: Any) -> list[Delivery | CheckResult | Failure]:
+    def messages(self, instance: DagsterInstance, entry: Entry, record: Any) -> list[Delivery | Arrival | CheckResult | Failure]:
         """What an entry says of our datasets. Raises DataProductsError, or pydantic.ValidationError, where it cannot be said."""
         if isinstance(record, BaseException):
             raise DataProductsError(f"entry {entry.id} of the event log cannot be read ({type(record).__name__})")
         if entry.kind == "materialization":
-            found = self.delivery(entry, record.dagster_event.event_specific_data.materialization)
+            materialization = record.dagster_event.event_specific_data.materialization
+            is_port = len(materialization.asset_key.path) > 2
+            found = self.arrival(entry, materialization) if is_port else self.delivery(entry, materialization)
             return [found] if found else []
         if entry.kind == "check":
             result = self.check(entry, record.dagster_event.event_specific_data)
@@ -167,7 +184,7 @@ class Translation:
     def delivery(self, entry: Entry, materialization: Any) -> Delivery | None:
         """A materialization; None where it says nothing of a version, as when somebody reports one by hand."""
         said = {name: _value(value) for name, value in materialization.metadata.items()}
-        name = self.datasets.get(tuple(materialization.asset_key.path))
+        name = self.assets.get(tuple(materialization.asset_key.path))
         number, content_hash = said.get(f"{_PREFIX}version"), said.get(f"{_PREFIX}content_hash")
         if name is None or number is None or content_hash is None:
             return None
@@ -194,16 +211,39 @@ class Translation:
             )
         )
 
+    def arrival(self, entry: Entry, materialization: Any) -> Arrival | None:
+        """A materialization of a port; None where it says nothing of a version."""
+        said = {name: _value(value) for name, value in materialization.metadata.items()}
+        name = self.assets.get(tuple(materialization.asset_key.path))
+        number, content_hash = said.get(f"{_PREFIX}version"), said.get(f"{_PREFIX}content_hash")
+        if name is None or number is None or content_hash is None:
+            return None
+        dataset, _, port = name.rpartition("/")
+        return Arrival(
+            location=self.location,
+            dataset=dataset,
+            port=port,
+            partition=materialization.partition or UNPARTITIONED,
+            number=number,
+            at=entry.at,
+            storage_id=entry.id,
+            run=entry.run,
+            rows=said.get("dagster/partition_row_count", said.get("dagster/row_count", 0)),
+            content_hash=content_hash,
+            facts=_facts({n: v for n, v in said.items() if n not in _SHOWN_ELSEWHERE}),
+        )
+
     def check(self, entry: Entry, evaluation: Any) -> CheckResult | None:
-        """The evaluation of a check; None where it is of another's asset."""
-        name = self.datasets.get(tuple(evaluation.asset_key.path))
+        """The evaluation of a check, that of a port by the port's name and its own; None where it is of another's asset."""
+        name = self.assets.get(tuple(evaluation.asset_key.path))
         if name is None:
             return None
+        dataset, port = _dataset_and_port(name)
         said = {n: _value(v) for n, v in evaluation.metadata.items()}
         return CheckResult(
             location=self.location,
-            dataset=name,
-            check=evaluation.check_name,
+            dataset=dataset,
+            check=f"{port}/{evaluation.check_name}" if port else evaluation.check_name,
             passed=evaluation.passed,
             severity="error" if evaluation.severity.value == "ERROR" else "warn",
             at=entry.at,
@@ -215,7 +255,7 @@ class Translation:
         )
 
     def failures(self, instance: DagsterInstance, entry: Entry, record: Any) -> Iterator[Failure]:
-        """A failed or canceled run: for each of our datasets it was to make and did not, the error by partition."""
+        """A failed or canceled run: for each of our datasets and ports it was to make and did not, the error by partition."""
         from dagster import DagsterEventType
 
         wanted = {DagsterEventType.ASSET_MATERIALIZATION_PLANNED, DagsterEventType.STEP_FAILURE}
@@ -225,17 +265,22 @@ class Translation:
             if event.event_type is DagsterEventType.STEP_FAILURE:
                 if (step := str(event.step_key).rpartition(".")[2].partition("[")[0]) in self.steps:
                     broken[self.steps[step]] = event.event_specific_data
-            elif event.asset_key and (name := self.datasets.get(tuple(event.asset_key.path))) is not None:
+            elif event.asset_key and (name := self.assets.get(tuple(event.asset_key.path))) is not None:
                 planned.setdefault(name, set()).update(_planned(event.event_specific_data))
         if not planned and not broken:
             return
         made = materialized(instance, entry.run)
         for name in sorted({*planned, *broken}):
+            dataset, port = _dataset_and_port(name)
+            if port is not None and name not in broken:  # it may have had nothing to do
+                continue
             missing = sorted(p for p in planned.get(name, {UNPARTITIONED}) if (tuple(name.split("/")), p) not in made)
             errors = _errors(broken[name], missing) if name in broken else dict.fromkeys(missing, self._why(record, broken))
             if errors:
                 cut = dict(list(errors.items())[:_ERRORS])
-                yield Failure(location=self.location, dataset=name, at=entry.at, storage_id=entry.id, run=entry.run, errors=cut)
+                yield Failure(
+                    location=self.location, dataset=dataset, port=port, at=entry.at, storage_id=entry.id, run=entry.run, errors=cut
+                )
 
     def _why(self, record: Any, broken: Mapping[str, Any]) -> str:
         if record.dagster_event.event_type_value == "PIPELINE_CANCELED":
@@ -243,6 +288,12 @@ class Translation:
         if broken:
             return f"Not stored, since {', '.join(sorted(broken))} failed in the same run."
         return "The run failed before this was stored; its log has the rest."
+
+
+def _dataset_and_port(name: str) -> tuple[str, str | None]:
+    """A dataset's name, and that of the port where it is one's."""
+    product, dataset, *port = name.split("/")
+    return f"{product}/{dataset}", port[0] if port else None
 
 
 def _planned(data: Any) -> set[str]:

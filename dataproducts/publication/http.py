@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pydantic
 
 from dataproducts.errors import CatalogUnavailable, ConfigurationError
-from dataproducts.messages import CheckResult, Definition, Delivery, Failure, Proof, Receipt
+from dataproducts.messages import Receipt, Said
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +22,7 @@ _LONG = 120.0  # seconds for `newest`, which no tick waits for
 _SMALL, _LARGE = 10_000_000, 500_000_000  # bytes of an answer, so that a wrong address cannot fill the memory
 _LATER = (408, 425, 429)
 
-Message = Definition | Delivery | CheckResult | Failure | Proof
+Message = Said
 
 
 class HttpTarget:

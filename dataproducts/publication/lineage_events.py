@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import CatalogUnavailable, ConfigurationError
-from dataproducts.messages import CheckResult, DatasetBody, Definition, Delivery, Failure, ProductBody, Proof, Receipt
+from dataproducts.messages import CheckResult, DatasetBody, Definition, Delivery, Failure, ProductBody, Receipt, Said
 from dataproducts.publication.describe import bodies
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "publish_openlineage"
 PRODUCER = "urn:dataproducts"
 
-Message = Definition | Delivery | CheckResult | Failure | Proof
+Message = Said
 
 
 class OpenLineageTarget:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import CatalogUnavailable
 from dataproducts.history.ledger import Version
-from dataproducts.messages import MAX_BATCH, CheckResult, Definition, Delivery, Failure, Proof, Target
+from dataproducts.messages import MAX_BATCH, Definition, Delivery, Proof, Said, Target
 from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor
 from dataproducts.publication.describe import dataset_body, examples, product_body
 from dataproducts.publication.events import NO_RUN, Translation
+from dataproducts.publication.ports import Found, compared, resource_keys
 from dataproducts.publication.sensor import NAME
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def compare(
     moment = now or datetime.now(UTC)
     known = target.newest(location)
     logged = events.newest(instance)
-    translation = Translation(location, {d.op.name: name for name, d in _datasets(products).items()})
+    translation = Translation.of(location, products)
     found = Comparison()
     for name, dataset in _datasets(products).items():
         if name not in known:
@@ -140,7 +141,7 @@ def _from_ledger(location: str, version: Version) -> Delivery:
 def repair(products: Mapping[str, DataProduct], target: Target, location: str, found: Comparison, now: datetime | None = None) -> list[str]:
     """Send what is behind or missing; gives, as sentences, what the target refused."""
     moment = now or datetime.now(UTC)
-    messages: list[Definition | Delivery | CheckResult | Failure | Proof] = []
+    messages: list[Said] = []
     datasets = _datasets(products)
     for name in sorted({n.split("/")[0] for n in found.missing}):
         body = product_body(products[name], examples(products[name].folder))
@@ -165,15 +166,17 @@ def reconcile(
     location: str,
     *,
     found: Comparison | None = None,
+    ports: Sequence[Found] = (),
     now: datetime | None = None,
 ) -> Proof:
-    """Compare, and tell the target what was proven. Raises CatalogUnavailable where it cannot be asked or told."""
+    """Compare, and tell the target what was proven, of `ports` too. Raises CatalogUnavailable where it cannot be asked or told."""
     moment = now or datetime.now(UTC)
     found = found or compare(instance, products, target, location, moment)
     oldest = min((b.known_at for b in found.behind), default=None)
     details = [f"{name}: the catalog does not know it" for name in found.missing]
     details += [f"{b.dataset} {b.partition}: {b.why}, the catalog {f'version {b.has}' if b.has else 'none'}" for b in found.behind]
     details += found.remarks
+    details += [text for port in ports for text in port.differences]
     if found.on_their_way:
         details.insert(0, f"{found.on_their_way} are younger than {ON_ITS_WAY.seconds // 60} minutes, and on their way")
     if len(details) > _DETAILS:
@@ -186,6 +189,7 @@ def reconcile(
         missing=len(found.missing),
         dead=len(published(instance, location).dead),
         lag_seconds=(moment - oldest).total_seconds() if oldest else 0.0,
+        ports=tuple(port.proof for port in ports if port.proof is not None),
         details=tuple(text[:2_000] for text in details),
     )
     (receipt,) = target.send([proof])
@@ -224,26 +228,36 @@ def reconciliation(
     *,
     sensors: Sequence[str] = (NAME,),
     cron: str = "17 * * * *",
+    nightly: str = "41 3 * * *",
 ) -> list[Any]:
-    """The catalog's asset, its checks, and the job and hourly schedule `reconcile_catalog`, on from the start.
+    """The catalog's asset, its checks, and what runs them: `reconcile_catalog` hourly, `reconcile_contents` nightly, on from the start.
 
-    The check `reconciled` fails while anything is behind or missing. Each sensor has a check of its name that the sensor itself
-    reports; run by hand it repeats what was reported last.
+    The check `reconciled` fails while anything is behind or missing, here or at a port; `contents` also reads the ports back.
+    Each sensor has a check of its name that the sensor itself reports; run by hand it repeats what was reported last.
     """
     import dagster as dg
 
     asset = catalog_asset(location)
 
-    @dg.asset_check(asset=asset.key, name="reconciled", description="The catalog has the newest version of every partition.")
-    def reconciled(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
-        at_hand = target() if callable(target) else target
-        proof = reconcile(context.instance, products, at_hand, location)
-        return dg.AssetCheckResult(
-            passed=not proof.behind and not proof.missing,
-            description=sentence(proof),
-            metadata={"compared": proof.compared, "behind": proof.behind, "missing": proof.missing, "given up": proof.dead}
-            | ({"details": dg.MarkdownMetadataValue("\n".join(f"- {text}" for text in proof.details))} if proof.details else {}),
-        )
+    def check_of(name: str, description: str, full: bool) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=asset.key, name=name, description=description, required_resource_keys=resource_keys(products))
+        def held_against(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
+            at_hand = target() if callable(target) else target
+            resources = {key: getattr(context.resources, key) for key in resource_keys(products)}
+            ports = list(compared(products, resources, full=full))
+            proof = reconcile(context.instance, products, at_hand, location, ports=ports)
+            figures = {"compared": proof.compared, "behind": proof.behind, "missing": proof.missing, "given up": proof.dead}
+            return dg.AssetCheckResult(
+                passed=not proof.behind and not proof.missing and all(port.is_equal for port in ports),
+                description=sentence(proof),
+                metadata={**figures, "ports compared": len(proof.ports)}
+                | ({"details": dg.MarkdownMetadataValue("\n".join(f"- {text}" for text in proof.details))} if proof.details else {}),
+            )
+
+        return held_against
+
+    reconciled = check_of("reconciled", "Catalog and ports have the newest version of every partition, with as many rows.", False)
+    contents = check_of("contents", "What the ports hold, read back, is what the datasets hold.", True)
 
     def reported(name: str) -> dg.AssetChecksDefinition:
         @dg.asset_check(asset=asset.key, name=name, description=f"The sensor {name} has given up no message.")
@@ -254,17 +268,21 @@ def reconciliation(
 
         return check
 
-    job = dg.define_asset_job("reconcile_catalog", selection=dg.AssetSelection.checks(reconciled))
-    schedule = dg.ScheduleDefinition(
-        "reconcile_catalog_schedule", cron_schedule=cron, job=job, default_status=dg.DefaultScheduleStatus.RUNNING
-    )
-    return [asset, reconciled, *map(reported, sensors), job, schedule]
+    found: list[Any] = [asset, reconciled, contents, *map(reported, sensors)]
+    for name, check, when in (("reconcile_catalog", reconciled, cron), ("reconcile_contents", contents, nightly)):
+        job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(check))
+        on = dg.DefaultScheduleStatus.RUNNING
+        found += [job, dg.ScheduleDefinition(f"{name}_schedule", cron_schedule=when, job=job, default_status=on)]
+    return found
 
 
 def sentence(proof: Proof) -> str:
-    """ "0 behind, 0 missing, proven at 2026-01-31 06:17 UTC"."""
+    """ "0 behind, 0 missing, 2 ports equal, proven at 2026-01-31 06:17 UTC"."""
     dead = f", {proof.dead:,} given up" if proof.dead else ""
-    return f"{proof.behind:,} behind, {proof.missing:,} missing{dead}, proven at {proof.at:%Y-%m-%d %H:%M} UTC"
+    differing = sum(1 for port in proof.ports if port.differences or port.waiting or port.problem)
+    equal = f"{differing:,} of {len(proof.ports):,} differing" if differing else f"{len(proof.ports):,} equal"
+    ports = f", ports: {equal}" if proof.ports else ""
+    return f"{proof.behind:,} behind, {proof.missing:,} missing{dead}{ports}, proven at {proof.at:%Y-%m-%d %H:%M} UTC"
 
 
 def _datasets(products: Mapping[str, DataProduct]) -> dict[str, Dataset]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from dataproducts.errors import CatalogUnavailable, DataProductsError
-from dataproducts.messages import MAX_BATCH, MAX_BODY, CheckResult, Definition, Delivery, Failure, Proof, Target, digest
+from dataproducts.messages import MAX_BATCH, MAX_BODY, Definition, Said, Target, digest
 from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor, Dead
 from dataproducts.publication.describe import bodies
@@ -42,7 +42,7 @@ _PAGE = 500
 _FEW, _SHARE = 3, 0.3  # so many subjects, or so large a share, may vanish without anybody being asked
 _AHEAD = timedelta(hours=1)  # a clock further ahead than this is wrong, and must not hold up the mark for ever
 
-Message = Definition | Delivery | CheckResult | Failure | Proof
+Message = Said
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ class Publication:
         self.products, self.location, self.name = products, location, name
         self.overlap, self.budget, self.attempts, self.page = overlap, budget, attempts, page
         self.read, self.now, self.seconds = read, now, seconds
-        steps = {d.op.name: d.contract.dataset for p in products.values() for d in p.datasets.values()}
-        self.translation = Translation(location, steps)
+        self.translation = Translation.of(location, products)
         self._target = target
         self._declared: dict[str, tuple[str, Any]] | None = None
         self._whole = ""

@@ -241,6 +241,23 @@ def _parse_text(values: pl.Series, column: Column) -> tuple[pl.Series, pl.Series
     return done, given.is_not_null() & done.is_null()
 
 
+def _plain_times(given: pl.Series, zone: str | None) -> pl.Series | None:
+    """Times that are all spelled alike and in full, which Arrow reads ten times as fast; None where any is not."""
+    import pyarrow as pa
+
+    if given.len() < 1_000 or not given.str.contains(rf"{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}").all():
+        return None
+    offset = given.str.contains(r"(Z|[+-]\d{2}:?\d{2})$")
+    if offset.any() != offset.all() or (zone is None and not offset.all()):
+        return None
+    try:
+        read = given.to_arrow().cast(pa.timestamp("us", "UTC" if offset.all() else None))
+    except pa.ArrowInvalid:  # something else is in one of them
+        return None
+    found = pl.Series(given.name, read)
+    return found.cast(pl.Datetime("us", "UTC")) if offset.all() else _localized(found.cast(pl.Datetime("us")), str(zone))
+
+
 def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
     """Fast where polars reads a value as `exact` would, one by one where it does not."""
     fast = pl.Series([None] * given.len(), dtype=want)
@@ -266,6 +283,8 @@ def _parse_others(given: pl.Series, want: pl.DataType) -> pl.Series:
 def _parse_times(given: pl.Series, zone: str | None) -> pl.Series:
     """Times with an offset as they are; without one, in the zone the column declares, else they fail."""
     utc = pl.Datetime("us", "UTC")
+    if (quick := _plain_times(given, zone)) is not None:
+        return quick
     given = given.set(~given.str.contains(f"{_DATE}[T ]") | given.str.contains(_FINER), None)
     given = given.str.replace(" ", "T").str.replace(r"T(\d{2}:\d{2})(Z|[+-]|$)", "T${1}:00$2")  # Java leaves out :00 seconds
     offset = given.str.contains(r"(Z|[+-]\d{2}:?\d{2})$")

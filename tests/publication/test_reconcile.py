@@ -103,10 +103,12 @@ def test_a_damaged_entry_of_the_log_does_not_stop_the_proof(stored: Any, log: An
 
 
 def test_the_job_fails_its_check_while_something_is_behind_and_passes_when_not(stored: Any, log: Any, catalog: Memory) -> None:
-    asset, check, reported, job, schedule = reconciliation({"shop": stored}, catalog, "here")
-    defs = dg.Definitions(assets=[asset], asset_checks=[check, reported], jobs=[job], schedules=[schedule])
+    asset, reconciled, contents, reported, hourly, at_each_hour, nightly, at_night = reconciliation({"shop": stored}, catalog, "here")
+    schedules = [at_each_hour, at_night]
+    checks = [reconciled, contents, reported]
+    defs = dg.Definitions(assets=[asset], asset_checks=checks, jobs=[hourly, nightly], schedules=schedules)
     dg.Definitions.validate_loadable(defs)
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert [one.default_status for one in schedules] == [dg.DefaultScheduleStatus.RUNNING] * 2
 
     def evaluation() -> Any:
         (found,) = defs.resolve_job_def("reconcile_catalog").execute_in_process(instance=log).get_asset_check_evaluations()

@@ -18,6 +18,22 @@ Word = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 def upgrade() -> None:
     """Make every table."""
     op.create_table(
+        "arrival",
+        sa.Column("dataset", Word, nullable=False),
+        sa.Column("port", Word, nullable=False),
+        sa.Column("partition", Word, nullable=False),
+        sa.Column("number", Big, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("storage_id", Big, nullable=False),
+        sa.Column("hash", Word, nullable=False),
+        sa.Column("rows", Big, nullable=False),
+        sa.Column("run", Word, nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset", "port", "partition", "number"),
+        sqlite_with_rowid=True,
+    )
+    op.create_index("arrival_by_time", "arrival", ["dataset", "port", "at"], unique=False)
+    op.create_table(
         "audit",
         sa.Column("seq", Big, autoincrement=True, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -130,8 +146,9 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("storage_id", Big, nullable=False),
         sa.Column("run", Word, nullable=False),
+        sa.Column("port", Word, nullable=False),
         sa.Column("errors", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("dataset", "at", "storage_id", "run"),
+        sa.PrimaryKeyConstraint("dataset", "at", "storage_id", "run", "port"),
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -1,0 +1,1 @@
+"""Where data enters and leaves: BigQuery tables and Kafka topics."""

@@ -1,0 +1,66 @@
+"""The ports held against their datasets: what was delivered is there, once and whole, and what is still to be delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataproducts.errors import PortError
+from dataproducts.messages import PortProof
+
+if TYPE_CHECKING:
+    from dataproducts.port_asset import PortAsset
+    from dataproducts.product import DataProduct
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found at one port, and in sentences what differs. `idle`: why the port writes nowhere here; then there is no proof."""
+
+    dataset: str
+    port: str
+    proof: PortProof | None = None
+    differences: tuple[str, ...] = ()
+    idle: str | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether everything is there and nothing differs."""
+        return self.proof is None or not (self.proof.differences or self.proof.waiting or self.proof.problem)
+
+
+def compared(products: Mapping[str, DataProduct], resources: Mapping[str, Any], *, full: bool) -> Iterator[Found]:
+    """Every port of every dataset, one after the other; `full` reads back what was delivered. `resources` are initialized ones."""
+    for name in sorted(products):
+        for ports in products[name].ports.values():
+            for one in ports:
+                yield _compared(one, {key: resources[key] for key in one.port.resources()}, full)
+
+
+def resource_keys(products: Mapping[str, DataProduct]) -> set[str]:
+    """Names of the resources that the ports of these products need."""
+    return {key for p in products.values() for ports in p.ports.values() for one in ports for key in one.port.resources()}
+
+
+def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool) -> Found:
+    dataset, port = one.declaration.contract.dataset, one.port.name
+    if (idle := one.port.idle()) is not None:
+        return Found(dataset, port, idle=idle)
+    try:
+        comparison, waiting = one.compare(resources, full)
+    except PortError as error:
+        return Found(dataset, port, PortProof(dataset=dataset, port=port, versions=0, rows=0, problem=str(error)[:2_000]), (str(error),))
+    differences = [f"{dataset}, {port}: {difference.text}" for difference in comparison.differences]
+    if waiting:
+        first = f"partition {waiting[0].partition} version {waiting[0].number}"
+        differences.append(f"{dataset}, {port}: {first}{f' and {len(waiting) - 1} more' if len(waiting) > 1 else ''} still to be delivered")
+    proof = PortProof(
+        dataset=dataset,
+        port=port,
+        versions=comparison.versions,
+        rows=comparison.rows,
+        waiting=len(waiting),
+        differences=len(comparison.differences),
+    )
+    return Found(dataset, port, proof, tuple(differences))
