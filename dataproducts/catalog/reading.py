@@ -91,11 +91,24 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class FailureRow:
-    """A run that did not store what it should: errors by partition."""
+    """A run that did not store what it should, or deliver it to a port (else empty): errors by partition."""
 
     at: datetime
     run: str
     errors: Mapping[str, str]
+    port: str = ""
+
+
+@dataclass(frozen=True)
+class ArrivalRow:
+    """The version that arrived last at a port."""
+
+    port: str
+    partition: str
+    number: int
+    rows: int
+    run: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -164,6 +177,7 @@ class DatasetPage:
     partitions: tuple[PartitionRow, ...]  # newest keys first, at most CALENDAR
     checks: tuple[CheckRow, ...]  # newest first
     failures: tuple[FailureRow, ...]
+    arrivals: Mapping[str, ArrivalRow]  # by port
     voices: Voices
     neighbors: tuple[Neighbor, ...]
     as_of: datetime | None
@@ -323,7 +337,7 @@ def dataset(connection: sa.Connection, name: str, as_of: datetime | None = None)
     body = DatasetBody.model_validate(row["body"])
     held = found.get(its_product)
     partitions = _partitions(connection, body, as_of)
-    checks, failures, voices = _recent(connection, own, as_of)
+    checks, failures, arrivals, voices = _recent(connection, own, [port.name for port in body.ports if port.kind != "lake"], as_of)
     newest = _newest(body, partitions)
     if as_of is None:
         state = State(**{name: row[name] for name in State.__dataclass_fields__}) if row["freshness"] else State()
@@ -343,6 +357,7 @@ def dataset(connection: sa.Connection, name: str, as_of: datetime | None = None)
         partitions=partitions,
         checks=checks,
         failures=failures,
+        arrivals=arrivals,
         voices=voices,
         neighbors=neighbors(connection, own, as_of),
         as_of=as_of,
@@ -747,26 +762,39 @@ def _newest(body: DatasetBody, partitions: Sequence[PartitionRow]) -> PartitionR
     return max(partitions, key=lambda one: (one.at, one.partition), default=None)
 
 
-def _recent(connection: sa.Connection, subject: str, as_of: datetime | None) -> tuple[tuple[CheckRow, ...], tuple[FailureRow, ...], Voices]:
-    """Check results, failures, remarks, tags and ratings of a dataset in one query."""
+def _recent(
+    connection: sa.Connection, subject: str, ports: Sequence[str], as_of: datetime | None
+) -> tuple[tuple[CheckRow, ...], tuple[FailureRow, ...], dict[str, ArrivalRow], Voices]:
+    """Check results, failures, what arrived last at each port, remarks, tags and ratings of a dataset in one query."""
     name = subject.split(":", 1)[1]
-    c, f = t.check_result, t.failure
+    c, f, p = t.check_result, t.failure, t.arrival
     empty = sa.literal("")
     parts = [
         sa.select(
             sa.literal("check").label("part"), c.c.check.label("a"), c.c.severity.label("b"), c.c.run.label("c"), c.c.partitions.label("d"),
             sa.cast(c.c.facts, sa.Text).label("e"), sa.case((c.c.passed, "1"), else_="0").label("f"), c.c.at.label("at"),
         ).where(c.c.dataset == name, *([c.c.at <= as_of] if as_of else [])).order_by(c.c.at.desc(), c.c.storage_id.desc()).limit(RECENT),
-        sa.select(sa.literal("failure"), f.c.run, empty, empty, empty, sa.cast(f.c.errors, sa.Text), empty, f.c.at)
+        sa.select(sa.literal("failure"), f.c.run, f.c.port, empty, empty, sa.cast(f.c.errors, sa.Text), empty, f.c.at)
         .where(f.c.dataset == name, *([f.c.at <= as_of] if as_of else [])).order_by(f.c.at.desc()).limit(20),
+        *(
+            sa.select(
+                sa.literal("arrival"), p.c.port, p.c.partition, sa.cast(p.c.number, sa.Text), sa.cast(p.c.rows, sa.Text), p.c.run,
+                empty, p.c.at,
+            )
+            .where(p.c.dataset == name, p.c.port == port, *([p.c.at <= as_of] if as_of else []))
+            .order_by(p.c.at.desc(), p.c.storage_id.desc())
+            .limit(1)
+            for port in ports
+        ),
         *_voice_parts(subject, as_of),
     ]  # fmt: skip
     found = _union(connection, parts)
     import json
 
     results = [CheckRow(r["a"], r["at"], r["f"] == "1", r["b"], r["c"], r["d"], json.loads(r["e"])) for r in found if r["part"] == "check"]
-    failures = [FailureRow(r["at"], r["a"], json.loads(r["e"])) for r in found if r["part"] == "failure"]
-    return tuple(results), tuple(failures), _voices_of(found)
+    failures = [FailureRow(r["at"], r["a"], json.loads(r["e"]), r["b"]) for r in found if r["part"] == "failure"]
+    arrived = [ArrivalRow(r["a"], r["b"], int(r["c"]), int(r["d"]), r["e"], r["at"]) for r in found if r["part"] == "arrival"]
+    return tuple(results), tuple(failures), {one.port: one for one in arrived}, _voices_of(found)
 
 
 def voices(connection: sa.Connection, subject: str, as_of: datetime | None = None) -> Voices:
@@ -837,7 +865,7 @@ def _state_then(
         latest.setdefault(one.check, one)
     declared = [one for name, one in latest.items() if name in body.checks]
     delivered = max((p.at for p in partitions), default=None)
-    failed_at = failures[0].at if failures else None
+    failed_at = next((failure.at for failure in failures if not failure.port), None)
     failing = any(not one.passed and one.severity == "error" for one in declared)
     failing = failing or (failed_at is not None and (delivered is None or failed_at > delivered))
     until = newest.at + timedelta(seconds=body.freshness_seconds) if newest and body.freshness_seconds else None

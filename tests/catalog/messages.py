@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dataproducts.messages import (
+    Arrival,
     CheckResult,
     ColumnFacts,
     ColumnFigures,
@@ -20,6 +21,7 @@ from dataproducts.messages import (
     Failure,
     PartitionFacts,
     PortFacts,
+    PortProof,
     ProductBody,
     Proof,
     RuleFacts,
@@ -133,6 +135,12 @@ def failure(name: str = "shop/sales", hours: float = 1, **errors: str) -> Failur
     return Failure(location=LOCATION, dataset=name, at=at(hours), storage_id=int(hours * 1000) + 2, run=f"run-{hours}", errors=told)
 
 
+def arrival(name: str = "shop/sales", partition: str = "2026-11-01", number: int = 1, hours: float = 1, **more: Any) -> Arrival:
+    given = {"location": LOCATION, "dataset": name, "port": "bigquery", "partition": partition, "number": number, "at": at(hours)}
+    found = {"storage_id": int(hours * 1000) + 3, "run": f"run-{hours}", "rows": 10, "content_hash": f"{partition}-{number}"}
+    return Arrival(**{**given, **found, **more})
+
+
 def random_history(seed: int, length: int = 60) -> Iterator[Any]:
     """A life of a small code location in the order it happened: contracts change, datasets come and go, runs succeed and fail."""
     r = random.Random(seed)
@@ -165,8 +173,12 @@ def random_history(seed: int, length: int = 60) -> Iterator[Any]:
             number = numbers[name, partition] = numbers.get((name, partition), 0) + (not unchanged)
             inputs = {"shop/sales": ((partition, number),)} if name != "shop/sales" else {}
             yield delivery(name, partition, number, hours, unchanged=unchanged, inputs=inputs)
+            if r.random() < 0.6:
+                yield arrival(name, partition, number, hours, port=r.choice(["bigquery", "kafka"]), facts={"job": f"job-{hours}"})
         elif what < 0.95:
             yield check(name, r.random() < 0.8, hours, severity=r.choice(["warn", "error"]))
         else:
-            yield failure(name, hours)
-    yield Proof(location=LOCATION, at=at(length + 2), compared=3, behind=0, missing=0)
+            told = failure(name, hours)
+            yield told if r.random() < 0.5 else told.model_copy(update={"port": "kafka"})
+    ports = (PortProof(dataset="shop/sales", port="kafka", versions=2, rows=20, waiting=1),)
+    yield Proof(location=LOCATION, at=at(length + 2), compared=3, behind=0, missing=0, ports=ports)

@@ -253,7 +253,7 @@ def quality(request: Request) -> HTMLResponse:
         rows = reading.checks(connection, name, as_of=page.as_of)
         then = [f.c.at <= page.as_of] if page.as_of else []
         failures = connection.execute(
-            sa.select(f.c.at, f.c.run, f.c.errors).where(f.c.dataset == name, *then).order_by(f.c.at.desc()).limit(20)
+            sa.select(f.c.at, f.c.run, f.c.port, f.c.errors).where(f.c.dataset == name, *then).order_by(f.c.at.desc()).limit(20)
         ).all()
     runs: dict[str, list[reading.CheckRow]] = {check: [] for check in heading.checks}
     for row in rows:
@@ -338,6 +338,7 @@ def status(request: Request) -> HTMLResponse:
         chart=chart,
         totals=totals,
         proven=min((p["at"] for p in found.proofs), default=None),
+        ports=sorted((port for proof in found.proofs for port in proof.get("ports", ())), key=lambda port: (port["dataset"], port["port"])),
         moment=_moment,
     )
 

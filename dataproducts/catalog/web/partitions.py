@@ -32,7 +32,7 @@ def lines(found: DatasetPage, now: datetime, to: Callable[[str], str]) -> list[L
     """Partitions in order, oldest first, at most as many as a calendar shows; with those missing and those that failed."""
     stored = {row.partition: row for row in found.partitions}
     errors: dict[str, tuple[datetime, str]] = {}
-    for failure in reversed(found.failures):
+    for failure in reversed([one for one in found.failures if not one.port]):
         for key, error in failure.errors.items():
             if key != "-" or found.body.partitions.kind == "none":
                 errors[key] = (failure.at, error)

@@ -21,6 +21,7 @@ class Snippet:
     what: str  # python, shell, bigquery, kafka, file, lake
     code: str
     address: str = ""
+    port: str = ""
 
 
 def snippets(body: DatasetBody, newest: str | None = None) -> tuple[Snippet, ...]:
@@ -31,7 +32,7 @@ def snippets(body: DatasetBody, newest: str | None = None) -> tuple[Snippet, ...
     for place, port in enumerate(body.ports):
         made = {"bigquery": _bigquery, "kafka": _kafka, "file": _file}.get(port.kind)
         if made is not None:
-            found.append(Snippet(f"get-{port.kind}-{place}", port.kind, made(port, body), _plain(port.address)))
+            found.append(Snippet(f"get-{port.kind}-{place}", port.kind, made(port, body), _plain(port.address), port.name))
     return tuple(found)
 
 
@@ -72,6 +73,7 @@ consumer = Consumer({{
     "ssl.key.location": os.environ["KAFKA_PRIVATE_KEY_PATH"],
     "group.id": {_text(group)},
     "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
 }})
 consumer.subscribe([{_text(port.address)}])
 while True:

@@ -16,6 +16,7 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.database import Database
 from dataproducts.catalog.store import Store
 from dataproducts.messages import (
+    Arrival,
     CheckResult,
     ColumnFacts,
     ColumnFigures,
@@ -29,6 +30,7 @@ from dataproducts.messages import (
     Failure,
     PartitionFacts,
     PortFacts,
+    PortProof,
     ProductBody,
     Proof,
     RuleFacts,
@@ -439,6 +441,12 @@ def messages(seed: int = 4) -> Iterator[Any]:
                 inputs={u: ((partition, 1),) for u in given.get("upstream", ()) if DATASETS[u].get("partitions", "daily") == "daily" == given.get("partitions", "daily")},
                 profile=tuple(_figures(_column(c), rows, r) for c in given["columns"]) if day < 3 else (),
             )  # fmt: skip
+            for port in given.get("ports", ("lake",))[1:]:
+                if port == "bigquery" or day > 1:  # the topics and files are two days behind
+                    yield Arrival(
+                        location=LOCATION, dataset=name, port=port, partition=partition, number=number, at=moment + timedelta(minutes=4),
+                        storage_id=storage + 6, run=f"{r.getrandbits(64):016x}", rows=rows, content_hash=content,
+                    )  # fmt: skip
             if day == 7:
                 yield Delivery(
                     location=LOCATION,
@@ -465,7 +473,10 @@ def messages(seed: int = 4) -> Iterator[Any]:
                     partition,
                 )
     for hours in (26, 2):
-        yield Proof(location=LOCATION, at=NOW - timedelta(hours=hours), compared=812, behind=0, missing=0, lag_seconds=14.2)
+        ports = tuple(
+            PortProof(dataset=name, port=port, versions=21, rows=4_812) for name, port in (("stillinger/stillinger_daglig", "bigquery"),)
+        )
+        yield Proof(location=LOCATION, at=NOW - timedelta(hours=hours), compared=812, behind=0, missing=0, lag_seconds=14.2, ports=ports)
     yield Proof(
         location="analyse",
         at=NOW - timedelta(hours=3),

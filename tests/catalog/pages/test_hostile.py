@@ -18,6 +18,7 @@ from dataproducts.catalog.store import Store
 from dataproducts.catalog.web.app import create_app
 from dataproducts.catalog.web.catalog import Catalog
 from dataproducts.messages import (
+    Arrival,
     CheckResult,
     ColumnFacts,
     ColumnFigures,
@@ -31,6 +32,7 @@ from dataproducts.messages import (
     Failure,
     PartitionFacts,
     PortFacts,
+    PortProof,
     ProductBody,
     Proof,
     RuleFacts,
@@ -142,7 +144,13 @@ def _all(payload: str) -> Iterator[Any]:
         facts={p: p},
     )
     yield Failure(location="fiende", dataset=NAME, at=at, storage_id=3, run=p, errors={p: p, "-": p})
-    yield Proof(location="fiende", at=at, compared=1, behind=1, missing=1, details=(p,))
+    yield Failure(location="fiende", dataset=NAME, port=p, at=at, storage_id=4, run=p, errors={p: p})
+    for kind in ("bigquery", "kafka"):
+        yield Arrival(
+            location="fiende", dataset=NAME, port=f"{kind}{p}", partition=p, number=1, at=at, storage_id=5, run=p, rows=1, content_hash=p
+        )
+    ports = (PortProof(dataset=NAME, port=p, versions=1, rows=1, differences=1, problem=p),)
+    yield Proof(location="fiende", at=at, compared=1, behind=1, missing=1, ports=ports, details=(p,))
 
 
 ADDRESSES = (

@@ -295,3 +295,12 @@ def test_pages_are_made_quickly(client: TestClient) -> None:
             times.append(time.perf_counter() - began)
         took[name] = sorted(times)[4]
         assert took[name] < most, took
+
+
+def test_a_port_says_which_version_it_holds_and_whether_that_is_the_newest(show: Any) -> None:
+    there = tree.read(show("/datasets/stillinger/stillinger_daglig?lang=en"))
+    assert "Has the newest: 2026-11-22, version 1, delivered" in there.words
+    behind = tree.read(show("/datasets/saksflyt/hendelser?lang=en"))
+    assert re.search(r"Last delivered: 2026-11-\d\d, version 1, ", behind.words)
+    status = tree.read(show("/status?lang=en"))
+    assert "stillinger/stillinger_daglig bigquery" in " ".join(status.words.split())
