@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +22,7 @@ import click
 from dataproducts import settings
 from dataproducts.cli.instance import dagster_home
 from dataproducts.errors import ConfigurationError, DataProductsError
+from dataproducts.history.ledger import UNPARTITIONED
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 NIGHTS = 14
 DAGSTER_PORT, CATALOG_PORT = 3000, 8080
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @click.command()
@@ -78,40 +82,84 @@ def _nights(sandboxes: Sequence[Upstream], today: date) -> list[str]:
     days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
     if sandboxes:
         days = [d for d in days if d <= max(s.day for s in sandboxes)]
-    wanted = [(day, keys) for day in days if (keys := _missing(located, day))]
+    wanted = [(day, spans) for day in days if (spans := _missing(located, day))]
     failures: list[str] = []
     with dg.DagsterInstance.get() as instance, _progress(len(wanted)) as step:
-        for day, keys in wanted:
+        for day, spans in wanted:
             for sandbox in sandboxes:
                 sandbox.travel(day)
-            result = repository.get_job("__ASSET_JOB").execute_in_process(
-                instance=instance,
-                partition_key=day.isoformat(),
-                asset_selection=keys,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
-            failures += [_sentence(e) for e in result.get_step_failure_events()]
+            for span in spans:
+                result = repository.get_job("__ASSET_JOB").execute_in_process(
+                    instance=instance,
+                    partition_key=span.partition,
+                    tags=span.tags,
+                    asset_selection=span.assets,
+                    raise_on_error=False,
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                )
+                failures += [_sentence(e) for e in result.get_step_failure_events()]
             step(f"night of {day}")
     for sandbox in sandboxes:
         sandbox.travel(None)
     return failures
 
 
-def _missing(located: dict[str, DataProduct], day: date) -> list[Any]:
-    """Asset keys of daily datasets without that day's partition, and of unpartitioned ones without any."""
-    from dataproducts.history.ledger import UNPARTITIONED
+@dataclass
+class _Span:
+    """Partitions of one definition that a night makes in one run, and the assets it makes: datasets with their ports."""
 
-    keys = []
+    first: str
+    last: str
+    assets: list[Any] = field(default_factory=list)
+    needs: set[Any] = field(default_factory=set)
+
+    @property
+    def partition(self) -> str | None:
+        """The one partition; None where there are several, or none."""
+        return self.first if self.first == self.last != UNPARTITIONED else None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The partitions, where there are several."""
+        return {} if self.first == self.last else {_RANGE_START: self.first, _RANGE_END: self.last}
+
+
+def _missing(located: dict[str, DataProduct], day: date) -> list[_Span]:
+    """What a night has to make, in the order it can be made: the hours of that day that are over, the day, and what has no partitions."""
+    spans: list[tuple[Any, _Span]] = []
     for product in located.values():
-        for dataset in product.datasets.values():
-            partitions = dataset.declaration.partitions
-            key = UNPARTITIONED if partitions is None else day.isoformat()
-            if partitions is not None and not partitions.has_partition_key(key):
+        for name, dataset in product.datasets.items():
+            partitions, current = dataset.declaration.partitions, dataset.history().current()
+            keys = [key for key in _keys_of(partitions, day) if key not in current]
+            if not keys:
                 continue
-            if key not in dataset.history().current():
-                keys.append(dataset.declaration.key)
-    return keys
+            alike = (span for cut, span in spans if cut == partitions and (span.first, span.last) == (keys[0], keys[-1]))
+            span = next(alike, None) or _Span(keys[0], keys[-1])
+            if not span.assets:
+                spans.append((partitions, span))
+            span.assets += [dataset.declaration.key, *(port.key for port in product.ports[name])]
+            span.needs.update(one.key for one in dataset.declaration.inputs.values())
+    waiting, ordered = [span for _, span in spans], []
+    while waiting:
+        ready = [one for one in waiting if not any(one.needs & set(other.assets) for other in waiting if other is not one)] or waiting
+        ordered += ready
+        waiting = [one for one in waiting if one not in ready]
+    return ordered
+
+
+def _keys_of(partitions: Any, day: date) -> list[str]:
+    """The partition keys that lie within a day; none of what time does not divide."""
+    import dagster as dg
+
+    if partitions is None:
+        return [UNPARTITIONED]
+    if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        return [day.isoformat()] if partitions.has_partition_key(day.isoformat()) else []
+    zone = ZoneInfo(partitions.timezone)
+    midnight, next_midnight = (datetime.combine(one, clock(), zone) for one in (day, day + timedelta(days=1)))
+    window = dg.TimeWindow(midnight, next_midnight)
+    keys = partitions.get_partition_keys_in_time_window(window)
+    return [key for key in keys if partitions.has_partition_key(key)]
 
 
 def _sentence(event: Any) -> str:
