@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: up test check lock clean help
+.PHONY: up test check lock kafka bigquery clean help
 
 help:
 	@echo "make up     set up, run the products on sandbox sources, open Dagster on http://localhost:3000"
 	@echo "make test   set up and run the tests"
 	@echo "make check  lint and type check"
 	@echo "make lock   resolve the dependencies again into requirements.lock"
+	@echo "make kafka  run a real Kafka broker of the tests' own (Java 17, Maven), for as long as you like"
+	@echo "make bigquery  install the BigQuery emulator of the tests, in an environment of its own"
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; install one, or: make PYTHON=/path/to/python"; exit 1; }
@@ -37,5 +39,11 @@ lock: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate -o requirements.lock
 
+kafka: $(VENV)/.installed
+	@$(BIN)/python -m tests.kafka
+
+bigquery: $(VENV)/.installed
+	@BQEMULATOR=1 $(BIN)/python -m tests.bigquery
+
 clean:
-	rm -rf $(VENV) .dataproducts
+	rm -rf $(VENV) .dataproducts .venv-bqemulator .kafka

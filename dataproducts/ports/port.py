@@ -127,6 +127,8 @@ class OutputPort(ABC):
     """A declared output port. Subclasses are frozen dataclasses that hold what the author says."""
 
     kind: ClassVar[Literal["bigquery", "kafka", "file"]]
+    partitions_per_run: ClassVar[int | None] = None
+    """How many partitions of a backfill one run delivers; None: as many as one run of the dataset makes."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,130 @@
+"""Reconciliation finds what is missing, doubled, unknown or changed at BigQuery, and nothing else; every type comes back as it left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.bigquery import Gateway
+from tests.ports.bigquery.conftest import DAILY, Published
+
+EVERY_TYPE: dict[str, Any] = {
+    "number": pl.Int64(),
+    "text": pl.String(),
+    "share": pl.Float64(),
+    "yes": pl.Boolean(),
+    "day": pl.Date(),
+    "at": pl.Datetime("us", "UTC"),
+    "amount": pl.Decimal(20, 2),
+    "raw": pl.Binary(),
+    "codes": pl.List(pl.String()),
+    "place": pl.Struct({"street": pl.String(), "codes": pl.List(pl.Int64())}),
+    "parts": pl.List(pl.Struct({"name": pl.String(), "share": pl.Float64(), "since": pl.Date()})),
+    "næring å": pl.String(),
+}
+ROWS: list[dict[str, Any]] = [
+    {
+        "number": -(2**63),
+        "text": "blåbær 🫐\n\x00'`\\",
+        "share": 0.1 + 0.2,
+        "yes": True,
+        "day": date(1, 1, 1),
+        "at": datetime(1, 1, 1, tzinfo=UTC),
+        "amount": Decimal("123456789012345678.99"),
+        "raw": bytes(range(256)),
+        "codes": ["a", ""],
+        "place": {"street": "Storgata", "codes": [1, 2]},
+        "parts": [{"name": "x", "share": 1e308, "since": date(2026, 2, 28)}, {"name": None, "share": None, "since": None}],
+        "næring å": "ja",
+    },
+    {
+        "number": 2**63 - 1,
+        "text": "",
+        "share": -0.0,
+        "yes": False,
+        "day": date(9999, 12, 31),
+        "at": datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        "amount": Decimal("-0.01"),
+        "raw": b"",
+        "codes": [],
+        "place": {"street": None, "codes": []},
+        "parts": [],
+        "næring å": "",
+    },
+    {"number": 0, "share": float("nan")},
+    {"number": 1, "share": float("-inf"), "at": datetime(2026, 3, 29, 1, 30, 0, 1, tzinfo=UTC)},
+]
+
+
+def test_every_type_comes_back_as_it_left(publish: Callable[..., Published], gateway: Gateway) -> None:
+    sales = publish(EVERY_TYPE, "number")
+    sales.commit(whole=pl.DataFrame(ROWS, schema=EVERY_TYPE))
+    sales.deliver()
+    found = sales.compare(full=True)
+    assert (found.versions, found.rows, found.differences) == (1, 4, ())
+
+
+@pytest.fixture
+def sales(publish: Callable[..., Published], gateway: Gateway) -> Published:
+    """Two partitions, one of which has two versions, all of them delivered."""
+    found = publish(partitions=DAILY)
+    found.commit(d2026_01_01=[(1, 10), (2, 20)], d2026_01_02=[(3, 30)])
+    found.commit(d2026_01_01=[(1, 11)])
+    found.deliver()
+    assert found.compare().differences == ()
+    return found
+
+
+def differences(sales: Published, full: bool = False) -> list[tuple[str, int, str]]:
+    return [(d.partition, d.number, d.text) for d in sales.compare(full).differences]
+
+
+def test_a_version_that_has_not_arrived_is_found(sales: Published, gateway: Gateway) -> None:
+    sales.commit(d2026_01_03=[(4, 40)])
+    assert differences(sales) == [("2026-01-03", 1, "has not arrived")]
+
+
+def test_a_port_that_never_ran_has_nothing(publish: Callable[..., Published], gateway: Gateway) -> None:
+    sales = publish(partitions=DAILY)
+    sales.commit(d2026_01_01=[(1, 10)])
+    assert differences(sales) == [("2026-01-01", 1, "has not arrived, for there is no table yet")]
+
+
+def test_rows_that_are_there_twice_are_found(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(f"INSERT INTO {sales.dataset}.sales_history SELECT * FROM {sales.dataset}.sales_history WHERE number = 3")
+    assert differences(sales) == [("2026-01-02", 1, "has 2 rows at BigQuery and 1 here")]
+
+
+def test_rows_that_are_gone_are_found(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(f"DELETE FROM {sales.dataset}.sales_history WHERE number = 2")
+    assert differences(sales) == [("2026-01-01", 1, "has 1 rows at BigQuery and 2 here")]
+
+
+def test_a_version_that_arrived_twice_is_found(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(f"INSERT INTO {sales.dataset}.sales_versions SELECT * FROM {sales.dataset}.sales_versions WHERE _dp_version = 2")
+    assert differences(sales) == [("2026-01-01", 2, "has arrived 2 times")]
+
+
+def test_a_version_the_dataset_does_not_know_is_found(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(
+        f"INSERT INTO {sales.dataset}.sales_versions SELECT * REPLACE ('2025-12-31' AS _dp_partition) "
+        f"FROM {sales.dataset}.sales_versions WHERE _dp_version = 2"
+    )
+    assert differences(sales) == [("2025-12-31", 1 + 1, "is at BigQuery and not in the dataset")]
+
+
+def test_a_changed_value_is_found_where_all_is_compared(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(f"UPDATE {sales.dataset}.sales_history SET amount = 31 WHERE number = 3")
+    assert differences(sales) == []
+    assert differences(sales, full=True) == [("2026-01-02", 1, "has other values at BigQuery than here")]
+
+
+def test_rows_that_no_version_claims_are_not_read_by_anyone(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(f"INSERT INTO {sales.dataset}.sales_history SELECT * REPLACE ('given up' AS _dp_batch) FROM {sales.dataset}.sales_history")
+    assert gateway.sql(f"SELECT COUNT(*) FROM {sales.dataset}.sales") == [["2"]]
+    assert differences(sales, full=True) == []
