@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from dataproducts.inputs import until as until
     from dataproducts.materialization import UNCHANGED as UNCHANGED
     from dataproducts.materialization import Result as Result
+    from dataproducts.ports.bigquery import BigQuery as BigQuery
     from dataproducts.ports.kafka.reading import Messages as Messages
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
+    from dataproducts.ports.kafka.topic import Topic as Topic
     from dataproducts.product import DataProduct as DataProduct
 
 _HOME = {
+    "BigQuery": "ports.bigquery",
     "REST": "contract",
     "Contract": "contract",
     "DataProduct": "product",
@@ -37,6 +40,7 @@ _HOME = {
     "Messages": "ports.kafka.reading",
     "Result": "materialization",
     "Source": "dataset",
+    "Topic": "ports.kafka.topic",
     "TopicInput": "ports.kafka.reading",
     "UNCHANGED": "materialization",
     "Version": "history.lake",

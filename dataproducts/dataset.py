@@ -255,12 +255,12 @@ class Run:
     def __call__(self, context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Materialize the run's partitions and yield Dagster's events."""
         d = self.declaration
-        materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=_log(context))
+        log = _log(context)
+        materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
         used: dict[str, dict[str, list[list[Any]]]] = {}
         port = d.source if isinstance(d.source, InputPort) else None
-        intake = (
-            port.open(d.contract, d.partitions, materializer.history, partial(getattr, context.resources), _log(context)) if port else None
-        )
+        resource = partial(getattr, context.resources)
+        intake = port.open(d.contract, d.partitions, d.limits, materializer.history, resource, log) if port else None
 
         def produce(partition: str) -> Any:
             arguments: dict[str, Any] = {}

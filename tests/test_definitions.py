@@ -115,8 +115,10 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
     definitions = location.build_defs()
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
-    wanted = {"enheter", "underenheter", "roller", "oppdateringer", "organisasjonsformer", "enheter_historikk"}
-    assert {key.path[-1] for key in graph.executable_asset_keys} == wanted
+    register = {"enheter", "underenheter", "roller", "oppdateringer", "organisasjonsformer", "enheter_historikk"}
+    ads = {"stillingshendelser", "stillinger", "stillinger_per_naering"}
+    ports = {f"{dataset}/{port}" for dataset in ("enheter", "stillinger_per_naering") for port in ("bigquery", "kafka")}
+    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | ports
     assert all(graph.get(key).owners for key in graph.executable_asset_keys)
     assert graph.get(dg.AssetKey(["enhetsregisteret", "enheter_historikk"])).parent_keys == {dg.AssetKey(["enhetsregisteret", "enheter"])}
 
@@ -124,10 +126,13 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
 def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> None:
     repository = location.build_defs().get_repository_def()
     assert {s.name: s.default_status.value for s in repository.schedule_defs} == {
+        "arbeidsplassen_hourly": "RUNNING",
         "enhetsregisteret_daily": "RUNNING",
         "reconcile_catalog_schedule": "RUNNING",
+        "reconcile_contents_schedule": "RUNNING",
     }
     assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
+        "arbeidsplassen_automation": "RUNNING",
         "enhetsregisteret_automation": "RUNNING",
         "publish_metadata": "RUNNING",
     }
@@ -155,11 +160,11 @@ def test_loading_touches_nothing() -> None:
             if (event in writing or written) and args[0] != "/dev/null":
                 touched.append((event, str(args)[:200]))
 
-        import dagster, polars, pandera.polars  # what these do when imported is their own
+        import dagster, dagster_gcp, polars, pandera.polars  # what these do when imported is their own
         sys.addaudithook(look)
         from dataproducts.definitions import defs
         repository = defs().get_repository_def()
-        assert len(repository.asset_graph.executable_asset_keys) == 6
+        assert len(repository.asset_graph.executable_asset_keys) == 13
         assert not touched, touched
         """,
         ROOT,
@@ -391,5 +396,14 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     listed = json.loads(done.stdout)
     assert "enhetsregisteret/enheter" in {asset["asset_key"] for asset in listed["assets"]}
-    assert {schedule["name"] for schedule in listed["schedules"]} == {"enhetsregisteret_daily", "reconcile_catalog_schedule"}
-    assert {sensor["name"] for sensor in listed["sensors"]} == {"enhetsregisteret_automation", "publish_metadata"}
+    assert {schedule["name"] for schedule in listed["schedules"]} == {
+        "arbeidsplassen_hourly",
+        "enhetsregisteret_daily",
+        "reconcile_catalog_schedule",
+        "reconcile_contents_schedule",
+    }
+    assert {sensor["name"] for sensor in listed["sensors"]} == {
+        "arbeidsplassen_automation",
+        "enhetsregisteret_automation",
+        "publish_metadata",
+    }

@@ -64,6 +64,7 @@ def _source(path: str, description: str) -> dp.Source:
     freshness=timedelta(hours=36),
     title="Enheter",
     personal="possibly_identifying",
+    ports=[dp.BigQuery(), dp.Topic("team-register.enheter", partitions=4)],
 )
 def enheter(partition: str, register: Register) -> dp.Result:
     """Alle enheter i Enhetsregisteret slik registeret viste dem den dagen."""

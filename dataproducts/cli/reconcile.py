@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--repair", is_flag=True, help="Send again what is behind or missing, then compare once more.")
 @click.option("--quick", is_flag=True, help="Count what the ports hold, without reading it back.")
 def reconcile(repair: bool, quick: bool) -> None:
-    """Hold the lake and Dagster's event log against the catalog, and the ports against the lake.
+    """Hold catalog and ports against lake and event log.
 
     Exit status 1 while anything is behind, missing or different.
     """

@@ -22,7 +22,6 @@ import click
 from dataproducts import settings
 from dataproducts.cli.instance import dagster_home
 from dataproducts.errors import ConfigurationError, DataProductsError
-from dataproducts.history.ledger import UNPARTITIONED
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
@@ -116,6 +115,8 @@ class _Span:
     @property
     def partition(self) -> str | None:
         """The one partition; None where there are several, or none."""
+        from dataproducts.history.ledger import UNPARTITIONED
+
         return self.first if self.first == self.last != UNPARTITIONED else None
 
     @property
@@ -150,6 +151,8 @@ def _missing(located: dict[str, DataProduct], day: date) -> list[_Span]:
 def _keys_of(partitions: Any, day: date) -> list[str]:
     """The partition keys that lie within a day; none of what time does not divide."""
     import dagster as dg
+
+    from dataproducts.history.ledger import UNPARTITIONED
 
     if partitions is None:
         return [UNPARTITIONED]

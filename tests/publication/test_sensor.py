@@ -354,11 +354,10 @@ def test_a_wrong_token_fails_the_tick_and_keeps_the_cursor(shop: Any, catalog: M
 def test_the_sensor_is_on_from_the_start_and_its_check_stands_in_the_definitions(shop: Any, catalog: Memory, log: Any) -> None:
     from dataproducts.publication.reconcile import reconciliation
 
-    asset, *checks, job, schedule = reconciliation({"shop": shop}, catalog, "here")
+    asset, *rest = reconciliation({"shop": shop}, catalog, "here")
+    checks = [one for one in rest if isinstance(one, dg.AssetChecksDefinition)]
     sensor = publication_sensor({"shop": shop}, lambda: catalog, "here")
-    defs = dg.Definitions.merge(
-        shop.definitions(), dg.Definitions(assets=[asset], asset_checks=checks, jobs=[job], schedules=[schedule], sensors=[sensor])
-    )
+    defs = dg.Definitions.merge(shop.definitions(), dg.Definitions(assets=[asset], asset_checks=checks, sensors=[sensor]))
     found = {s.name: s.default_status for s in defs.get_repository_def().sensor_defs}
     assert found["publish_metadata"] is dg.DefaultSensorStatus.RUNNING
     graph = defs.resolve_asset_graph()

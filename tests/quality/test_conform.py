@@ -510,3 +510,27 @@ def test_the_value_of_a_personal_column_is_in_no_message(declare: Callable[..., 
 )
 def test_a_row_as_received_keeps_every_digit_and_letter(value: Any, text: str) -> None:
     assert to_json(value) == text
+
+
+def test_one_stray_value_is_refused_and_the_times_around_it_are_read(declare: Callable[..., Any]) -> None:
+    contract = declare({"id": column(pl.Int64, "nr"), "at": column(TIME, time_zone="Europe/Oslo"), "day": column(pl.Date, "d")})
+    noon = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    values: list[Any] = ["2026-11-02T13:00:00", noon, 7, None, "2026-11-02T12:00:00Z", "noon", {"at": 1}]
+    found = conform([{"nr": n, "v": value, "d": date(2026, 11, 2) if n else "2026-11-01"} for n, value in enumerate(values)], contract)
+    assert found.frame.rows() == [
+        (0, noon, date(2026, 11, 1)),
+        (1, noon, date(2026, 11, 2)),
+        (3, None, date(2026, 11, 2)),
+        (4, noon, date(2026, 11, 2)),
+    ]
+    assert [json.loads(row)["nr"] for row in found.refused.row] == [2, 5, 6]
+
+
+def test_lists_of_objects_keep_every_type_within_them_exactly(declare: Callable[..., Any]) -> None:
+    inside = pl.Struct({"text": pl.String, "count": pl.Int64, "sum": MONEY, "at": TIME, "day": pl.Date, "raw": pl.Binary, "ok": pl.Boolean})
+    contract = declare({"id": column(pl.Int64, "nr"), "parts": column(pl.List(inside))})
+    at = datetime(2026, 11, 2, 13, tzinfo=timezone(timedelta(hours=1)))
+    part = {"text": "å", "count": 2**53 + 1, "sum": Decimal("1.10"), "at": at, "day": date(1, 1, 1), "raw": b"\xff", "ok": False}
+    found = conform([{"nr": 1, "v": [part, dict.fromkeys(part), None]}, {"nr": 2, "v": []}, {"nr": 3, "v": None}], contract)
+    assert found.frame.schema["parts"] == pl.List(inside)
+    assert found.frame["parts"].to_list() == [[{**part, "at": at.astimezone(UTC)}, dict.fromkeys(part), None], [], None]

@@ -1,0 +1,48 @@
+"""A synthetic broker: the mock cluster that is built into confluent-kafka's client. Its memory is that of its process.
+
+What it lacks beside a real one: topics are created when first asked for, with four partitions and no configuration; a partition keeps
+about 5 MiB; nothing is compacted; offsets of a transaction are not kept; a second producer of a transactional id fences nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+CLUSTER = "mockCluster"
+"""How the cluster ids of sandbox brokers begin."""
+
+
+class Sandbox:
+    """A running cluster on free local ports. It ends with `close` or with its process."""
+
+    def __init__(self, brokers: int = 1) -> None:
+        from confluent_kafka import Producer
+
+        # the client that hosts the cluster takes the cluster's addresses for its own, whatever it is told
+        self._host: Producer | None = Producer({"bootstrap.servers": "sandbox", "test.mock.num.brokers": brokers, "log_level": 0})
+        found = self._host.list_topics(timeout=10).brokers.values()
+        self.addresses = ",".join(f"{broker.host}:{broker.port}" for broker in found)
+
+    def close(self) -> None:
+        """End it; everything in it is gone."""
+        self._host = None
+
+
+@contextmanager
+def sandbox_broker(brokers: int = 1) -> Iterator[str]:
+    """A cluster for as long as it is needed; gives its addresses, which are for KAFKA_BROKERS."""
+    sandbox = Sandbox(brokers)
+    try:
+        yield sandbox.addresses
+    finally:
+        sandbox.close()
+
+
+def is_sandbox(cluster_id: str | None) -> bool:
+    """Whether the cluster of this id is one of these."""
+    return bool(cluster_id) and str(cluster_id).startswith(CLUSTER)
