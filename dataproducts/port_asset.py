@@ -66,6 +66,7 @@ class PortAsset(dg.AssetsDefinition):
         delivered = journal.delivered(versions)
         arrived = [v for v in versions if (v.partition, v.number) in delivered.versions]
         with self.port.open(offered(self.declaration), history, resources, "reconcile") as session:
+            session.prepare()
             waiting = journal.batch(journal.open, versions).versions if journal.open else session.next_batch(delivered, versions)
             return (session.compare(arrived, full) if arrived else Comparison(0, 0)), waiting
 

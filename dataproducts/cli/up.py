@@ -88,19 +88,35 @@ def _nights(sandboxes: Sequence[Upstream], today: date) -> list[str]:
             for sandbox in sandboxes:
                 sandbox.travel(day)
             for span in spans:
-                result = repository.get_job("__ASSET_JOB").execute_in_process(
-                    instance=instance,
-                    partition_key=span.partition,
-                    tags=span.tags,
-                    asset_selection=span.assets,
-                    raise_on_error=False,
-                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                )
-                failures += [_sentence(e) for e in result.get_step_failure_events()]
+                failures += _run(repository, instance, span)
             step(f"night of {day}")
+        for silent in _silent_ports(located, {key for _, spans in wanted for span in spans for key in span.assets}):
+            failures += _run(repository, instance, silent)
     for sandbox in sandboxes:
         sandbox.travel(None)
     return failures
+
+
+def _run(repository: Any, instance: Any, span: _Span) -> list[str]:
+    result = repository.get_job("__ASSET_JOB").execute_in_process(
+        instance=instance,
+        partition_key=span.partition,
+        tags=span.tags,
+        asset_selection=span.assets,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    return [_sentence(e) for e in result.get_step_failure_events()]
+
+
+def _silent_ports(located: dict[str, DataProduct], heard: set[Any]) -> list[_Span]:
+    """Ports that no night was for: a sandbox broker forgets when it ends, and gets the newest state again."""
+    spans = []
+    for product in located.values():
+        for name, ports in product.ports.items():
+            current = product.datasets[name].history().current()
+            spans += [_Span(max(current), max(current), [one.key]) for one in ports if current and one.key not in heard]
+    return spans
 
 
 @dataclass
@@ -227,7 +243,8 @@ def _publish() -> str:
     import dagster as dg
 
     from dataproducts.catalog.target import target
-    from dataproducts.definitions import products
+    from dataproducts.definitions import port_resources, products, resources
+    from dataproducts.publication import ports
     from dataproducts.publication.reconcile import reconcile, sentence
     from dataproducts.publication.sensor import Publication
 
@@ -239,7 +256,11 @@ def _publish() -> str:
             ticked = publication.tick(instance, cursor)
             cursor = ticked.cursor
             if not ticked.sent:
-                return sentence(reconcile(instance, located, at_hand, where))
+                break
+        given = {**port_resources(located), **resources()}
+        with dg.build_resources({key: given[key] for key in ports.resource_keys(located)}, instance=instance) as opened:
+            compared = list(ports.compared(located, opened._asdict(), full=True))
+        return sentence(reconcile(instance, located, at_hand, where, ports=compared))
 
 
 def _refuse_taken(port: int, option: str) -> None:

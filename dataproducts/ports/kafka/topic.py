@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from dataproducts.messages import PortFacts
 from dataproducts.ports.kafka.provisioning import Settings
 from dataproducts.ports.port import Offered, OutputPort, Session
 
+BROKERS = "KAFKA_BROKERS"
 CleanupPolicy = Literal["compact", "delete", "compact,delete"]
 
 
@@ -120,8 +122,10 @@ class Topic(OutputPort):
         return {"kafka": KafkaResource(sandbox=settings.environment() == "local")}
 
     def idle(self) -> str | None:
-        """Never: on the laptop there is the sandbox broker, elsewhere a missing KAFKA_BROKERS is an error."""
-        return None
+        """On a laptop without brokers there is nowhere to publish to; elsewhere a missing KAFKA_BROKERS is an error."""
+        if os.environ.get(BROKERS) or settings.environment() != "local":
+            return None
+        return f"{BROKERS} is not set, so nothing is published; `dataproducts up` has a broker of its own, for as long as it runs"
 
     @contextmanager
     def open(self, offered: Offered, history: DatasetHistory, resources: Mapping[str, Any], run: str) -> Iterator[Session]:
