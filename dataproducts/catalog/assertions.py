@@ -152,7 +152,10 @@ def _dataset(body: DatasetBody, graph: Asserted) -> None:
         for origin in origins:
             graph.edges.add((f"column:{body.name}/{name}", DERIVED_FROM, _origin(origin.subject, origin.column)))
     for port in body.ports:
-        graph.edges.add((own, PUBLISHED_THROUGH, _port(body.name, port, graph)))
+        made = _port(body.name, port, graph)
+        graph.edges.add((own, PUBLISHED_THROUGH, made))
+        if port.kind != "lake":  # where the data is itself
+            graph.edges.add((made, DERIVED_FROM, own))
     for example in body.examples:
         graph.edges.add((_example(body.name, example, graph), USES, own))
 

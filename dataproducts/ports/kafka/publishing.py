@@ -127,10 +127,11 @@ class Publisher:
                 yield work
             except KafkaException as error:
                 raise self._reason(error) from error
-            except SystemError as error:  # a fatal error and a failed delivery in one poll: the client raises this for the two
-                if not isinstance(error.__cause__, KafkaException):
+            except SystemError as error:  # the client trips over callbacks at a fatal error, which it tells of when asked
+                fatal = self._fatal()
+                if fatal is None:
                     raise
-                raise self._reason(error.__cause__) from error
+                raise self._reason(KafkaException(fatal)) from error
         except BaseException as error:
             if work.commits and not isinstance(error, Overtaken):
                 self.drop()
@@ -186,6 +187,8 @@ class Publisher:
         from confluent_kafka import KafkaError
 
         found: KafkaError = error.args[0]
+        if found.code() == KafkaError._FATAL:  # `produce` does not say which; a producer that is done for says it to this
+            found = self._fatal() or found
         if found.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             self.drop()
             return Overtaken()
@@ -199,6 +202,16 @@ class Publisher:
                 "applies it; raise `spec.config.maxMessageBytes` of the Topic manifest and `max_message_bytes` of Topic(...)"
             )
         return meaning(told, f"publish to {self.topic}", self.kafka, self.topic)
+
+    def _fatal(self) -> KafkaError | None:
+        from confluent_kafka import KafkaException
+
+        try:
+            if self._producer is not None:
+                self._producer.abort_transaction(1.0)
+        except KafkaException as error:
+            return error.args[0]  # type: ignore[no-any-return]
+        return None
 
     def _again(self, call: Callable[[float], Any], doing: str) -> Any:
         """The answer of a call that gets the seconds it may take; once more while it says that the same may succeed."""

@@ -1,7 +1,7 @@
 """A synthetic broker: the mock cluster that is built into confluent-kafka's client. Its memory is that of its process.
 
 What it lacks beside a real one: topics are created when first asked for, with four partitions and no configuration; a partition keeps
-about 5 MiB; nothing is compacted; offsets of a transaction are not kept; a second producer of a transactional id fences nobody.
+about 5 MiB; nothing is compacted; messages of open transactions are seen and their offsets not kept; a second producer fences nobody.
 """
 
 from __future__ import annotations

@@ -58,15 +58,9 @@ def messages(kafka: Kafka, topic: str, start: Mapping[int, int] | None = None) -
     unread = {n for n, (low, high) in wanted.items() if low < high}
     if not unread:
         return
-    consumer = kafka.consumer(
-        "dataproducts-reader",
-        **{
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,
-            "queued.max.messages.kbytes": 16_384,
-            "fetch.message.max.bytes": 4_194_304,
-        },
-    )
+    swift = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+    bounded = {"queued.max.messages.kbytes": 16_384, "fetch.message.max.bytes": 4_194_304}
+    consumer = kafka.consumer("dataproducts-reader", **swift, **bounded)
     try:
         with explained(f"read {topic}", kafka, topic):
             consumer.assign([TopicPartition(topic, n, wanted[n][0]) for n in sorted(unread)])

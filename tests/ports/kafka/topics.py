@@ -102,8 +102,7 @@ class Shop:
 
     def revised(self, columns: dict[str, Any], version: str, key: Any = "number") -> Shop:
         """The same dataset under another contract."""
-        made = Shop(self.lake, self.offered.facts, self.kafka, self.topic, columns=columns, key=key, version=version)
-        return made
+        return Shop(self.lake, self.offered.facts, self.kafka, self.topic, columns=columns, key=key, version=version)
 
     def _like(self, kafka: Kafka | None = None, topic: Topic | None = None) -> Shop:
         made = Shop(self.lake, self.offered.facts, kafka or self.kafka, topic or self.topic)
