@@ -108,7 +108,7 @@ def _spec(d: Declaration, port: OutputPort) -> dg.AssetSpec:
         tags={"dataproducts/port": port.name},
         partitions_def=d.partitions,
         skippable=True,
-        automation_condition=_CONDITION,
+        automation_condition=_CONDITION if port.idle() is None else None,  # else every version would be asked for, and none arrive
         metadata={
             f"{PREFIX}address": facts.address,
             f"{PREFIX}catalog": dg.UrlMetadataValue(f"{settings.catalog_pages()}/datasets/{d.contract.dataset}"),

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.xdist_group("ui"),
 ]
 TODAY = f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m-%d}"
-STARTS_WITHIN, RUNS_WITHIN = 180, 120  # seconds
+STARTS_WITHIN, RUNS_WITHIN = 300, 240  # seconds
 
 
 @pytest.fixture(scope="module")

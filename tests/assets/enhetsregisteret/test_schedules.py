@@ -70,11 +70,12 @@ class Clock:
     def run(self, requested: dict[str, str]) -> None:
         """Run what was requested, as the daemon would."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        for name, part in requested.items():
-            first, _, last = part.partition("..")
+        datasets = {name: [other for other in requested if requested[other] == requested[name]] for name in requested}
+        for names in {tuple(together): together for together in datasets.values()}.values():
+            first, _, last = requested[names[0]].partition("..")
             result = job.execute_in_process(
                 instance=self.instance,
-                asset_selection=[dg.AssetKey(["enhetsregisteret", name])],
+                asset_selection=[dg.AssetKey(["enhetsregisteret", name]) for name in names],
                 partition_key=None if last else first,
                 tags=dict(zip(SPAN, (first, last), strict=True)) if last else {},
             )
