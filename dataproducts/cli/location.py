@@ -10,6 +10,7 @@ from dataproducts.errors import ConfigurationError, UnknownDataset
 
 if TYPE_CHECKING:
     from dataproducts.dataset import Dataset
+    from dataproducts.port_asset import PortAsset
 
 _FEW = 5
 
@@ -35,6 +36,24 @@ def dataset(name: str) -> Dataset:
     if name not in there:
         raise UnknownDataset(f"there is no dataset {name!r} in this code location; {_hint(name, there)}")
     return there[name]
+
+
+def port(name: str) -> PortAsset | None:
+    """The port that "product/dataset/port" names; None for the name of a dataset. Raises UnknownDataset, and PortError for an idle one."""
+    from dataproducts.definitions import products
+    from dataproducts.errors import PortError
+
+    of, _, own = name.rpartition("/")
+    if "/" not in of:
+        return None
+    dataset(of)
+    product, dataset_name = of.split("/")
+    ports = {one.port.name: one for one in products()[product].ports[dataset_name]}
+    if own not in ports:
+        raise UnknownDataset(f"{of} has no port {own!r}; it has {', '.join(ports) or 'none'}")
+    if (idle := ports[own].port.idle()) is not None:
+        raise PortError(f"{name}: {idle}")
+    return ports[own]
 
 
 def chosen(name: str | None) -> list[Dataset]:

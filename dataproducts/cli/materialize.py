@@ -31,14 +31,15 @@ class _Progress:
 
 
 @click.command()
-@click.argument("name", metavar="PRODUCT/DATASET")
+@click.argument("name", metavar="PRODUCT/DATASET[/PORT]")
 @click.option("--partition", metavar="KEY", help="One partition; by default the newest there can be.")
 @click.option("--from", "first", metavar="KEY", help="First partition of a range.")
 @click.option("--to", "last", metavar="KEY", help="Last partition of a range, included.")
 def materialize(name: str, partition: str | None, first: str | None, last: str | None) -> None:
     """Make partitions of a dataset, and say what became of each.
 
-    Content that is the same as before makes no new version. A partition that fails does not lose its neighbors.
+    Content that is the same as before makes no new version. A partition that fails does not lose its neighbors. With a port's
+    name at the end, what has been made is delivered there.
     """
     if partition is not None and (first is not None or last is not None):
         raise click.UsageError("--partition is one partition and --from ... --to is a range; give one of the two")
@@ -50,7 +51,8 @@ def materialize(name: str, partition: str | None, first: str | None, last: str |
     from dataproducts.cli import location, partitions
     from dataproducts.cli.runs import Runs, dagster_instance
 
-    dataset = location.dataset(name)
+    port = location.port(name)
+    dataset = location.dataset(name if port is None else name.rpartition("/")[0])
     at_most = dataset.declaration.partitions_per_run
     with dagster_instance() as instance, partition_loading_context(dynamic_partitions_store=instance):
         if first is not None and last is not None:
@@ -64,7 +66,7 @@ def materialize(name: str, partition: str | None, first: str | None, last: str |
             keys = []
         outcomes: list[Outcome] = []
         with _progress(dataset, len(keys)) as progress:
-            runs = Runs(dataset, instance, progress.say)
+            runs = Runs(dataset, instance, progress.say, port)
             for chunk in partitions.runs(keys, at_most) or [[]]:
                 outcomes += runs.run(chunk)
                 done = [o for o in outcomes if o.state != "mended"]

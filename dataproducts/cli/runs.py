@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
     from dataproducts.dataset import Dataset
+    from dataproducts.port_asset import PortAsset
 
 State = Literal["new", "unchanged", "mended", "failed"]
 LOGGER = "command"
@@ -54,12 +55,13 @@ def dagster_instance() -> Iterator[dg.DagsterInstance]:
 
 
 class Runs:
-    """Runs of one dataset. `say` gets what the product and the kit log on the way; Dagster's own events are not told."""
+    """Runs of one dataset, or of one of its ports. `say` gets what the product and the kit log on the way, not Dagster's own events."""
 
-    def __init__(self, dataset: Dataset, instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:
+    def __init__(self, dataset: Dataset, instance: dg.DagsterInstance, say: Callable[[str], None], port: PortAsset | None = None) -> None:
         from dataproducts.definitions import build_defs
 
         self.dataset = dataset
+        self.key = dataset.declaration.key if port is None else port.key
         self.instance = instance
         job = build_defs().resolve_implicit_global_asset_job_def()
         self.job = job.with_logger_defs({LOGGER: _logger(say)})
@@ -68,13 +70,12 @@ class Runs:
         """Materialize partitions in one run, or the whole of a dataset without partitions (no keys)."""
         import dagster as dg
 
-        d = self.dataset.declaration
         tags = {}
         if len(keys) > 1:
             tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         result = self.job.execute_in_process(
             instance=self.instance,
-            asset_selection=[d.key],
+            asset_selection=[self.key],
             partition_key=keys[0] if len(keys) == 1 else None,
             tags=tags,
             run_config={"loggers": {LOGGER: {}}},
@@ -95,6 +96,8 @@ class Runs:
                 sentence, failures = _failure(event.step_failure_data)
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE and sentence == "the run failed":
                 sentence = _told(event.job_failure_data.error)
+        if result.success:  # a port has nothing to do for what it has passed over
+            stored = {**{k: Outcome(k, "unchanged") for k in keys or [UNCUT]}, **stored}
         outcomes = [stored.pop(k) if k in stored else self._failed(k, failures, sentence) for k in keys or [UNCUT]]
         return [*outcomes, *stored.values()]
 

@@ -135,11 +135,23 @@ def can_cluster(dtype: pl.DataType) -> bool:
     return not isinstance(dtype, pl.List) and _type(dtype) in _CLUSTERING
 
 
-def loses_missing_lists(dtype: pl.DataType) -> bool:
-    """Whether a missing list may be among the values: BigQuery keeps it as an empty one."""
+def has_lists(dtype: pl.DataType) -> bool:
+    """Whether the values hold lists, of which BigQuery does not keep everything: see `kept`."""
     if isinstance(dtype, pl.Struct):
-        return any(loses_missing_lists(_instance(f.dtype)) for f in dtype.fields)
+        return any(has_lists(_instance(f.dtype)) for f in dtype.fields)
     return isinstance(dtype, pl.List)
+
+
+def kept(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """What BigQuery keeps of the values: its arrays have no missing items, and a missing array is an empty one."""
+    if isinstance(dtype, pl.List):
+        items = pl.when(values.is_null()).then(pl.lit([], dtype)).otherwise(values.list.drop_nulls())
+        inner = _inner(dtype)
+        return items.list.eval(kept(pl.element(), inner)) if has_lists(inner) else items
+    if isinstance(dtype, pl.Struct) and has_lists(dtype):
+        fields = [kept(values.struct.field(f.name), _instance(f.dtype)).alias(f.name) for f in dtype.fields]
+        return pl.when(values.is_null()).then(pl.lit(None, dtype)).otherwise(pl.struct(fields))
+    return values
 
 
 def arrow_type(dtype: pl.DataType) -> pa.DataType:

@@ -11,7 +11,7 @@ import polars as pl
 from dataproducts.history.content import canonical_order, content_hash
 from dataproducts.history.ledger import Version
 from dataproducts.history.store import DatasetHistory
-from dataproducts.ports.bigquery.columns import BATCH, DAY, HASH, PARTITION, ROWS, VERSION, arrow_type, loses_missing_lists
+from dataproducts.ports.bigquery.columns import BATCH, DAY, HASH, PARTITION, ROWS, VERSION, arrow_type, has_lists, kept
 from dataproducts.ports.bigquery.connection import Connection, told
 from dataproducts.ports.bigquery.reading import quoted
 from dataproducts.ports.bigquery.tables import Target
@@ -93,7 +93,7 @@ def _differs(version: Version, lines: Sequence[Mapping[str, Any]], counted: Mapp
 def _contents(
     connection: Connection, history: DatasetHistory, target: Target, versions: Sequence[Version], day: Callable[[Version], date]
 ) -> Iterator[Difference]:
-    """Differences in values. A missing list arrives as an empty one, so where there may be such the dataset's own are read likewise."""
+    """Differences in values. Of lists BigQuery does not keep everything, so where there are some the dataset's own are read likewise."""
     for group in _groups([v for v in versions if v.rows]):
         rows = _read_back(connection, target, group, {day(v) for v in group})
         for version in group:
@@ -101,7 +101,7 @@ def _contents(
             mine = rows.filter((pl.col(PARTITION) == version.partition) & (pl.col(VERSION) == version.number))
             found = content_hash([canonical_order(mine.select(list(own)), target.key)], own)
             wanted = version.content_hash
-            if any(loses_missing_lists(t) for t in own.values()):
+            if any(has_lists(t) for t in own.values()):
                 held = _as_at_bigquery(history.collect([version], list(own)), own)
                 wanted = content_hash([canonical_order(held, target.key)], own)
             if found != wanted:
@@ -134,17 +134,8 @@ def _read_back(connection: Connection, target: Target, versions: Sequence[Versio
 
 
 def _as_at_bigquery(rows: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Rows with their exact types and every missing list empty."""
-    return rows.with_columns(_filled(pl.col(n), t).cast(t).alias(n) for n, t in dtypes.items())
-
-
-def _filled(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if isinstance(dtype, pl.List):
-        return pl.when(values.is_null()).then(pl.lit([], dtype)).otherwise(values)
-    if isinstance(dtype, pl.Struct) and loses_missing_lists(dtype):
-        inner = [_filled(values.struct.field(f.name), f.dtype).alias(f.name) for f in dtype.fields]  # type: ignore[arg-type]
-        return pl.when(values.is_null()).then(pl.lit(None, dtype)).otherwise(pl.struct(inner))
-    return values
+    """Rows with their exact types, and of lists what BigQuery keeps."""
+    return rows.with_columns(kept(pl.col(n), t).cast(t).alias(n) for n, t in dtypes.items())
 
 
 def _own_types(history: DatasetHistory, target: Target, version: Version) -> dict[str, pl.DataType]:

@@ -30,6 +30,8 @@ from dataproducts.ports.bigquery.columns import (
     VERSION,
     Field,
     arrow_schema,
+    has_lists,
+    kept,
 )
 from dataproducts.ports.bigquery.connection import Connection, told
 from dataproducts.ports.bigquery.tables import Target
@@ -119,16 +121,16 @@ def write_rows(
     )
     dtypes = {**target.dtypes, **{n: t for n, t in LEDGER_TYPES.items() if n not in (ROWS, HASH)}}
     schema = arrow_schema(there, dtypes)
-    lists = [n for n in own if isinstance(target.dtypes[n], pl.List)]
+    lists = [n for n in held if has_lists(target.dtypes[n])]
     renamed = {"_partition": PARTITION, "_version": VERSION, "_known_at": KNOWN_AT, "_contract": CONTRACT}
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         # in pieces of a version or more, for a piece is cheap to write and dear to begin
         at_once = max(1, _CELLS_AT_ONCE // len(schema.names))
         for piece in history.batches(versions, [*held, *STAMPS], at_once):
-            _refuse_gaps(history.dataset, piece, [n for n in lists if n in held])
             rows = piece.join(days, on=["_partition", "_version"], how="left", maintain_order="left").rename(renamed)
             missing = [pl.lit(None, target.dtypes[n]).alias(n) for n in own if n not in held]
-            rows = rows.with_columns(pl.lit(batch).alias(BATCH), *missing).select(schema.names)
+            of_lists = [kept(pl.col(n), target.dtypes[n]).alias(n) for n in lists]
+            rows = rows.with_columns(pl.lit(batch).alias(BATCH), *missing, *of_lists).select(schema.names)
             writer.write_table(rows.to_arrow().cast(schema))
 
 
@@ -216,12 +218,3 @@ def _config(table: bigquery.Table, labels: Mapping[str, str]) -> bigquery.LoadJo
     config.decimal_target_types = ["NUMERIC", "BIGNUMERIC"]
     config.column_name_character_map = "STRICT"  # names with letters such as 'æ' as they are, not with '_' in their place
     return config
-
-
-def _refuse_gaps(dataset: str, piece: pl.DataFrame, lists: Sequence[str]) -> None:
-    for name in lists:
-        has_gap = piece.get_column(name).list.eval(pl.element().is_null().any()).list.first().any()
-        if has_gap:
-            raise PortError(
-                f"{dataset}: column {name!r} has a list with a missing item, which BigQuery does not keep; leave such items out"
-            )

@@ -128,3 +128,12 @@ def test_rows_that_no_version_claims_are_not_read_by_anyone(sales: Published, ga
     gateway.sql(f"INSERT INTO {sales.dataset}.sales_history SELECT * REPLACE ('given up' AS _dp_batch) FROM {sales.dataset}.sales_history")
     assert gateway.sql(f"SELECT COUNT(*) FROM {sales.dataset}.sales") == [["2"]]
     assert differences(sales, full=True) == []
+
+
+def test_what_bigquery_does_not_keep_of_lists_is_left_out_and_is_no_difference(publish: Callable[..., Published], gateway: Gateway) -> None:
+    inner = pl.Struct({"name": pl.String(), "codes": pl.List(pl.String())})
+    sales = publish({"number": int, "codes": pl.List(pl.String()), "nested": inner}, "number")
+    whole = {"name": "x", "codes": [None, "y"]}
+    sales.commit(whole=[(1, ["a", None, "b"], whole), (2, None, None), (3, [None], {"name": None, "codes": None})])
+    assert len(sales.deliver().versions) == 1
+    assert sales.compare(full=True).differences == ()

@@ -103,13 +103,3 @@ def test_a_passing_failure_is_not_noticed(publish: Callable[..., Published], gat
     sales.commit(d2026_01_01=[(1, 10)])
     gateway.refuse(refusal(503, "backendError", "Oh."), "GET", times=1)
     assert len(sales.deliver().versions) == 1
-
-
-def test_a_list_with_a_missing_item_is_told_with_its_column(publish: Callable[..., Published], gateway: Gateway) -> None:
-    import polars as pl
-
-    sales = publish({"number": int, "codes": pl.List(pl.String())}, "number")
-    sales.commit(whole=[(1, ["a", None])])
-    with pytest.raises(PortError, match="column 'codes' has a list with a missing item"):
-        sales.deliver()
-    assert gateway.loads() == []
