@@ -35,16 +35,13 @@ _LANGUAGES = {".py": "python", ".sql": "sql", ".md": "markdown", ".sh": "shell",
 
 def bodies(products: Mapping[str, DataProduct]) -> Iterator[tuple[str, ProductBody | DatasetBody | DeclarationError]]:
     """Every product and dataset by subject ("product:shop", "dataset:shop/sales"); in place of a body, why there is none."""
-    from dataproducts.port_asset import offered
-
     for name in sorted(products):
         product = products[name]
         found = examples(product.folder)
         yield f"product:{name}", _or_error(f"product {name}", lambda p=product, f=found: product_body(p, f))  # type: ignore[misc]
         for dataset in product.datasets.values():
             of = dataset.contract.dataset
-            there = [one.port.facts(offered(dataset.declaration)) for one in product.ports[dataset.declaration.name]]
-            yield f"dataset:{of}", _or_error(of, lambda d=dataset, f=found, p=there: dataset_body(d, f, p))  # type: ignore[misc]
+            yield f"dataset:{of}", _or_error(of, lambda d=dataset, f=found, p=product: dataset_body(d, f, ports(p, d)))  # type: ignore[misc]
 
 
 def product_body(product: DataProduct, found: tuple[Example, ...] = ()) -> ProductBody:
@@ -81,6 +78,13 @@ def dataset_body(dataset: Dataset, found: tuple[Example, ...] = (), ports: Seque
         examples=tuple(e for e in found if d.contract.dataset in e.source),
         asset=f"assets/{d.contract.dataset}",
     )
+
+
+def ports(product: DataProduct, dataset: Dataset) -> list[PortFacts]:
+    """The output ports of a dataset, as each tells of itself."""
+    from dataproducts.port_asset import offered
+
+    return [one.port.facts(offered(dataset.declaration)) for one in product.ports[dataset.declaration.name]]
 
 
 def contract_facts(contract: Contract) -> ContractFacts:

@@ -16,7 +16,7 @@ from dataproducts.history.ledger import Version
 from dataproducts.messages import MAX_BATCH, Definition, Delivery, Proof, Said, Target
 from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor
-from dataproducts.publication.describe import dataset_body, examples, product_body
+from dataproducts.publication.describe import dataset_body, examples, ports, product_body
 from dataproducts.publication.events import NO_RUN, Translation
 from dataproducts.publication.ports import Found, compared, resource_keys
 from dataproducts.publication.sensor import NAME
@@ -147,7 +147,8 @@ def repair(products: Mapping[str, DataProduct], target: Target, location: str, f
         body = product_body(products[name], examples(products[name].folder))
         messages.append(Definition(location=location, subject=f"product:{name}", observed_at=moment, product=body))
     for name in found.missing:
-        declared = dataset_body(datasets[name], examples(products[name.split("/")[0]].folder))
+        product = products[name.split("/")[0]]
+        declared = dataset_body(datasets[name], examples(product.folder), ports(product, datasets[name]))
         messages.append(Definition(location=location, subject=f"dataset:{name}", observed_at=moment, dataset=declared))
     messages += [b.delivery for b in found.behind if b.delivery is not None]
     refused = []

@@ -155,6 +155,14 @@ def test_reconcile_names_what_was_lost_or_doubled(
     assert f"version 1 of 2026-01-02 is there {times} times" in json.dumps(catalog.proof.details)
 
 
+def test_a_dataset_that_is_sent_again_has_its_ports(shop: Any, command: Any, log: Any, catalog: Memory) -> None:
+    work.repair({"shop": shop}, catalog, "dataproducts", work.compare(log, {"shop": shop}, catalog, "dataproducts"))
+    (sent,) = [one.dataset for one in catalog.of(Definition) if one.dataset]
+    Publication({"shop": shop}, catalog, "dataproducts").tick(log, None)
+    assert [one.dataset for one in catalog.of(Definition) if one.dataset][-1] == sent
+    assert [port.name for port in sent.ports] == ["lake", "shelf"]
+
+
 def test_an_idle_port_is_not_held_against_anything(shop: Any, command: Any, materialize: Any, catalog: Memory) -> None:
     from dataclasses import replace
 

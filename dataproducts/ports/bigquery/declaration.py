@@ -79,7 +79,7 @@ class BigQuery(OutputPort):
             "clustered by": ", ".join(clustered(self, offered.contract)),
             "location": self.location,
         }
-        return PortFacts(name=self.name, kind="bigquery", address=_short(names.view), title=offered.title[:200], facts=shown)
+        return PortFacts(name=self.name, kind="bigquery", address=_short(names.view), title=f"BigQuery {_short(names.view)}", facts=shown)
 
     def resources(self) -> Mapping[str, Any]:
         """dagster-gcp's resource "bigquery", which has client and credentials."""

@@ -304,3 +304,5 @@ def test_a_port_says_which_version_it_holds_and_whether_that_is_the_newest(show:
     assert re.search(r"Last delivered: 2026-11-\d\d, version 1, ", behind.words)
     status = tree.read(show("/status?lang=en"))
     assert "stillinger/stillinger_daglig bigquery" in " ".join(status.words.split())
+    lineage = tree.read(show("/datasets/stillinger/stillinger_daglig/lineage?lang=en"))
+    assert "downstream1bigqueryPort" in lineage.words
