@@ -40,6 +40,7 @@ _PROPERTIES: dict[str, str | None] = {
     "delta.enableExpiredLogCleanup": "false",
 }
 _APPLICATION = "journal"
+_COMPACT_EVERY = 64  # lines, each a file of its own until then
 
 State = Literal["planned", "delivered", "given up"]
 
@@ -77,7 +78,9 @@ class Journal:
             paths = [path for path in table.file_uris() if path not in self._read]
             if paths:
                 frame = pl.read_parquet(paths, hive_partitioning=False)
-                self._lines = sorted([*self._lines, *map(_line, frame.select(list(_SCHEMA)).iter_rows())], key=lambda line: line.number)
+                # by number, since a file that took the place of others holds their lines again
+                lines = {line.number: line for line in (*self._lines, *map(_line, frame.select(list(_SCHEMA)).iter_rows()))}
+                self._lines = [lines[number] for number in sorted(lines)]
                 self._read.update(paths)
         return self
 
@@ -138,7 +141,7 @@ class Journal:
 
     def _append(self, batch: int, state: State, run: str, content: Any) -> None:
         from deltalake import CommitProperties, PostCommitHookProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import CommitFailedError, DeltaError
 
         number = len(self._lines) + 1
         table = self._opened(create=True)
@@ -161,6 +164,10 @@ class Journal:
                 if not mine or (mine[0].batch, mine[0].state, mine[0].run) != (batch, state, run):
                     raise Overtaken from error
         self.refresh()
+        if number % _COMPACT_EVERY == 0:
+            with suppress(DeltaError, OSError):  # another run is at it, or there is no room: the line stands
+                table.optimize.compact(post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False))
+            self.refresh()
 
     def _opened(self, create: bool) -> DeltaTable | None:
         from deltalake import DeltaTable, Schema

@@ -184,6 +184,21 @@ def test_publishers_at_once_deliver_each_version_once(home: Path, history: Datas
     assert [line.number for line in journal().refresh().lines] == list(range(1, len(journal().refresh().lines) + 1))
 
 
+def test_a_long_journal_lies_in_few_files_and_says_the_same(home: Path, history: DatasetHistory) -> None:
+    commit(history, *(f"p{i:03}" for i in range(70)))
+    written, reader = journal(), journal()
+    for version in history.versions():
+        number = written.refresh().plan([version], "run")
+        written.deliver(number, "run", {})
+        reader.refresh()  # one that saw the files before they were put together
+    for one in (written, reader, journal()):
+        assert [line.number for line in one.refresh().lines] == list(range(1, 141))
+        assert len(one.delivered(history.versions()).batches) == 70
+    from deltalake import DeltaTable
+
+    assert len(DeltaTable(written.url).file_uris()) < 80
+
+
 def test_a_batch_is_known_by_what_it_carries(history: DatasetHistory) -> None:
     commit(history, "a", "b")
     a, b = history.versions()
