@@ -80,9 +80,9 @@ class Input:
         if self.reach == "previous":
             return dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
         if self.reach == "until":
-            return dg.TimeWindowPartitionMapping(start_offset=-_ages(own), allow_nonexistent_upstream_partitions=True)
+            return _windows(-_ages(own))
         if self.contract.kind != "history" and _cut_otherwise(self.partitions, own):
-            return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+            return _windows(0)
         return None
 
     def refuse_faults(self, own: dg.PartitionsDefinition[Any] | None, where: str) -> None:
@@ -191,6 +191,17 @@ def frame_kind(annotation: Any, where: str) -> FrameKind:
 def steps(inputs: Collection[Input]) -> bool:
     """Whether each partition is made from the one before, so that it has to be stored before the next."""
     return any(i.reach == "previous" for i in inputs)
+
+
+def _windows(start_offset: int) -> dg.PartitionMapping:
+    """The partitions that overlap; those that are not yet, or were never, are missing and no error. Dagster calls that beta."""
+    import warnings
+
+    import dagster as dg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.TimeWindowPartitionMapping(start_offset=start_offset, allow_nonexistent_upstream_partitions=True)
 
 
 def _ages(own: Any) -> int:
