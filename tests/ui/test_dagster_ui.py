@@ -24,14 +24,18 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs a browser: install Debian's package chromium"),
     pytest.mark.xdist_group("ui"),
 ]
-TODAY = f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m-%d}"
 STARTS_WITHIN, RUNS_WITHIN = 300, 240  # seconds
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def today() -> str:
+    return f"{datetime.now(ZoneInfo('Europe/Oslo')):%Y-%m-%d}"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, today: str) -> Path:
     home = tmp_path_factory.mktemp("home")
-    (home / "first_day").write_text(TODAY)  # one night instead of fourteen
+    (home / "first_day").write_text(today)  # one night instead of fourteen
     return home
 
 
@@ -92,12 +96,12 @@ def test_the_columns_tab_shows_types_constraints_and_descriptions(page: object) 
     assert "team-register" in text
 
 
-def test_checks_and_partitions_are_listed_with_their_state(page: object) -> None:
+def test_checks_and_partitions_are_listed_with_their_state(page: object, today: str) -> None:
     page.goto("/assets/enhetsregisteret/enheter?view=checks")
     page.get_by_text("organisasjonsnummer_mod11").first.wait_for()
     page.get_by_text("key_unique").first.wait_for()
     page.goto("/assets/enhetsregisteret/enheter?view=partitions")
-    page.get_by_text(TODAY).first.wait_for()
+    page.get_by_text(today).first.wait_for()
 
 
 def test_schedule_and_automation_are_on(page: object) -> None:
@@ -107,7 +111,7 @@ def test_schedule_and_automation_are_on(page: object) -> None:
     page.locator("input[type=checkbox]:checked").nth(1).wait_for(state="attached")
 
 
-def test_a_materialization_from_the_ui_succeeds(page: object, url: str) -> None:
+def test_a_materialization_from_the_ui_succeeds(page: object, url: str, home: Path) -> None:
     before = _materializations(url)
     page.goto("/assets/enhetsregisteret/enheter?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
@@ -115,7 +119,7 @@ def test_a_materialization_from_the_ui_succeeds(page: object, url: str) -> None:
     page.get_by_role("button", name=re.compile("^Launch")).click()
     deadline = time.monotonic() + RUNS_WITHIN
     while (now := _materializations(url)) <= before:
-        assert time.monotonic() < deadline, "no materialization came of it"
+        assert time.monotonic() < deadline, _why(url, home)
         time.sleep(1)
     assert now == before + 1
     page.goto("/assets/enhetsregisteret/enheter?view=events")
@@ -124,5 +128,15 @@ def test_a_materialization_from_the_ui_succeeds(page: object, url: str) -> None:
 
 def _materializations(url: str) -> int:
     query = '{ assetOrError(assetKey: {path: ["enhetsregisteret", "enheter"]}) { ... on Asset { assetMaterializations { runId } } } }'
-    answer = httpx.post(f"{url}/graphql", json={"query": query}, timeout=30).json()
-    return len(answer["data"]["assetOrError"]["assetMaterializations"])
+    return len(_asked(url, query)["assetOrError"]["assetMaterializations"])
+
+
+def _why(url: str, home: Path) -> str:
+    """What became of the run that was asked for: the state of every run, and what the servers said last."""
+    runs = _asked(url, "{ runsOrError { ... on Runs { results { jobName status creationTime startTime endTime } } } }")["runsOrError"]["results"]
+    said = (home / "dagster.log").read_text(errors="replace").splitlines()[-60:]
+    return "no materialization came of it\n" + "\n".join([*map(str, runs), *said])
+
+
+def _asked(url: str, query: str) -> dict:
+    return httpx.post(f"{url}/graphql", json={"query": query}, timeout=30).json()["data"]

@@ -79,6 +79,7 @@ class Sandbox:
         self._world = world or World()
         self._clock = clock or (lambda: datetime.now(UTC))
         self._moved: date | None = None
+        self._shown: date | None = None  # the newest day it was moved to
         self._faults: list[_Planned] = []
         self._files: dict[tuple[Kind, date, tuple[Fault, ...]], tuple[bytes, str]] = {}
         self._lock = threading.Lock()
@@ -141,12 +142,13 @@ class Sandbox:
 
     @property
     def day(self) -> date:
-        """The day whose nightly build is served now; by the clock, yesterday's until 05:00 in Oslo."""
+        """The day whose nightly build is served now; by the clock, yesterday's until 05:00 in Oslo unless today's was served before."""
         if self._moved is not None:
             return self._moved
         now = self._clock().astimezone(ZoneInfo(OSLO))
         today = now.date()
-        built = today if now >= built_at(today) else today - timedelta(days=1)
+        early = self._shown is not None and self._shown >= today  # a file that was published is not taken back
+        built = today if early or now >= built_at(today) else today - timedelta(days=1)
         return max(built, self._world.epoch)
 
     def travel(self, day: date | None) -> None:
@@ -157,6 +159,8 @@ class Sandbox:
         if day is not None and day < self._world.epoch:
             raise ConfigurationError(f"The sandbox register begins on {self._world.epoch}, so it has no {day}.")
         self._moved = day
+        if day is not None:
+            self._shown = max(day, self._shown or day)
 
     @property
     def world(self) -> World:

@@ -397,6 +397,20 @@ def test_without_travel_the_clock_decides_and_before_five_it_is_still_yesterday(
     sandbox.stop()
 
 
+def test_a_build_that_was_served_before_five_is_not_taken_back() -> None:
+    now = datetime(2026, 11, 20, 1, 15, tzinfo=UTC)
+    sandbox = Sandbox(World(units=60), clock=lambda: now)
+    sandbox.travel(date(2026, 11, 18))
+    sandbox.travel(None)
+    assert sandbox.day == date(2026, 11, 19)
+    sandbox.travel(date(2026, 11, 20))
+    sandbox.travel(None)
+    assert sandbox.day == date(2026, 11, 20)
+    now = datetime(2026, 11, 21, 1, 15, tzinfo=UTC)
+    assert sandbox.day == date(2026, 11, 20)
+    sandbox.stop()
+
+
 def test_another_process_can_move_the_clock(sandbox: Sandbox) -> None:
     clock = sandbox.url.removesuffix("/enhetsregisteret/api") + "/sandbox/clock"
     assert httpx.post(clock, json={"day": "2026-11-13"}).json() == {"day": "2026-11-13"}
