@@ -133,7 +133,9 @@ def _materializations(url: str) -> int:
 
 def _why(url: str, home: Path) -> str:
     """What became of the run that was asked for: the state of every run, and what the servers said last."""
-    runs = _asked(url, "{ runsOrError { ... on Runs { results { jobName status creationTime startTime endTime } } } }")["runsOrError"]["results"]
+    runs = _asked(url, "{ runsOrError { ... on Runs { results { jobName status creationTime startTime endTime } } } }")["runsOrError"][
+        "results"
+    ]
     said = (home / "dagster.log").read_text(errors="replace").splitlines()[-60:]
     return "no materialization came of it\n" + "\n".join([*map(str, runs), *said])
 

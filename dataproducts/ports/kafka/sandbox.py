@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CLUSTER = "mockCluster"
 """How the cluster ids of sandbox brokers begin."""
 
+_hosted: set[str] = set()
+
 
 class Sandbox:
     """A running cluster on free local ports. It ends with `close` or with its process."""
@@ -27,10 +29,12 @@ class Sandbox:
         self._host: Producer | None = Producer({"bootstrap.servers": "sandbox", "test.mock.num.brokers": brokers, "log_level": 0})
         found = self._host.list_topics(timeout=10).brokers.values()
         self.addresses = ",".join(f"{broker.host}:{broker.port}" for broker in found)
+        _hosted.add(self.addresses)
 
     def close(self) -> None:
         """End it; everything in it is gone."""
         self._host = None
+        _hosted.discard(self.addresses)
 
 
 @contextmanager
@@ -46,3 +50,8 @@ def sandbox_broker(brokers: int = 1) -> Iterator[str]:
 def is_sandbox(cluster_id: str | None) -> bool:
     """Whether the cluster of this id is one of these."""
     return bool(cluster_id) and str(cluster_id).startswith(CLUSTER)
+
+
+def is_hosted(addresses: str) -> bool:
+    """Whether these are the addresses of one that runs in this process."""
+    return addresses in _hosted

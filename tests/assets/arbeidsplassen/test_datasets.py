@@ -18,8 +18,7 @@ import dataproducts as dp
 from assets.arbeidsplassen import ads
 from assets.arbeidsplassen.checks import sums_to_active_ads
 from assets.arbeidsplassen.datasets import daily, hourly, product, stillinger, stillinger_per_naering, stillingshendelser
-from assets.arbeidsplassen.sandbox import Event, Sandbox, World
-from assets.arbeidsplassen.sandbox.stream import send
+from assets.arbeidsplassen.sandbox import TOPIC, Event, Sandbox, World
 from assets.arbeidsplassen.schedules import arbeidsplassen_hourly
 from assets.arbeidsplassen.schemas import Stillingshendelse
 from assets.enhetsregisteret.datasets import underenheter
@@ -27,6 +26,7 @@ from assets.enhetsregisteret.sandbox import World as Register
 from dataproducts.materialization import Limits, Materializer
 from dataproducts.ports.kafka.connection import Brokers, Kafka
 from dataproducts.ports.kafka.sandbox import sandbox_broker
+from dataproducts.ports.kafka.synthetic import send
 from dataproducts.quality.quarantine import Quarantine
 from tests.assets.arbeidsplassen.messages import records
 
@@ -73,7 +73,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         sandbox = Sandbox(world, brokers=addresses)
         sandbox.start()
         at = ads.end_of(DAY) - timedelta(hours=4)
-        send([Event(at, at, f"broken-{n}", value) for n, value in enumerate(BROKEN)], kafka.producer())
+        send([Event(at, at, f"broken-{n}", value) for n, value in enumerate(BROKEN)], kafka.producer(), TOPIC)
         sandbox.travel(DAY)
         sandbox.stop()
         _register(lake)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from assets.arbeidsplassen.sandbox import TOPIC, Event, Sandbox, World, stream, upstream
+from assets.arbeidsplassen.sandbox import TOPIC, Event, Sandbox, World, upstream
 from assets.arbeidsplassen.sandbox.ads import midnight
 from dataproducts.errors import PortUnavailable
+from dataproducts.ports.kafka import synthetic
 from dataproducts.ports.kafka.connection import Brokers, Kafka
 from dataproducts.ports.kafka.sandbox import sandbox_broker
 from dataproducts.sandbox import Upstream
@@ -124,7 +125,7 @@ def test_a_broker_that_begins_anew_gets_the_same_messages_at_the_same_offsets(sa
 
 
 def test_nothing_of_the_future_is_sent_and_the_clock_is_followed(sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "EVERY", 0.01)
+    monkeypatch.setattr(synthetic, "EVERY", 0.01)
     clock.now = midnight(EPOCH) + timedelta(hours=9)
     sandbox.travel(EPOCH)
     log = sandbox.world.log
@@ -155,4 +156,4 @@ def test_a_message_that_does_not_arrive_is_said_so() -> None:
 
     event = Event(datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC), "a", b"{}")
     with pytest.raises(PortUnavailable, match="could not send 1 of 1 messages to teampam.stilling-historikk"):
-        stream.send([event], Refusing())
+        synthetic.send([event], Refusing(), TOPIC)
