@@ -1,4 +1,4 @@
-"""What `dataproducts new` writes: a product that loads, materializes and passes its test as it stands, small enough to read at a glance."""
+"""What `dataproducts new` and `dataproducts init` write, from the files in `templates`: products that pass their tests as they stand."""
 
 from __future__ import annotations
 
@@ -7,156 +7,89 @@ import os
 import re
 import shutil
 from datetime import date, timedelta
+from importlib.metadata import version
 from pathlib import Path
+from typing import Literal, get_args
 
 from dataproducts.errors import ConfigurationError, DeclarationError
-from dataproducts.product_facts import SCHEMA_FILE
 
+Pattern = Literal["simple", "kafka"]
+"""NAV's patterns of a data product: a simple one, and Kafka in combination with batch."""
+PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SCHEMA_FILE = Path(__file__).parent / "schemas" / "product.schema.json"
 _DAYS = 7  # the partitions a new product begins with
-
-PRODUCT_YAML = """\
-# yaml-language-server: $schema={schema}
-name: {name}
-title:
-  nb: {title}
-  en: {title}
-description:
-  nb: Temperaturer fra noen oppdiktede målestasjoner. Skriv her hva produktet er, for en som ikke kjenner det.
-  en: Temperatures of a few made-up stations. Say here what the product is, to somebody new to it.
-status: draft
-
-team: my-team
-contact:
-  name: My team
-  email: my-team@example.com
-
-personal_data:
-  class: none
-  reason: The rows are made up, and are about the weather.
-access:
-  level: internal
-license: CC0
-publisher:
-  name: My organization
-
-themes: [ENVI]
-keywords: [example]
-periodicity: DAILY
-"""
-
-SCHEMAS = '''\
-"""What the datasets of {name} promise."""
-
-import pandera.polars as pa
-import polars as pl
-
-import dataproducts as dp
+_ELSEWHERE = {"test_product.py": "tests/test_product_name.py"}  # all else of a pattern goes to the product's folder
+_AROUND = {"workspace.yaml": "workspace.yaml", "local.py": "resources/local.py", "gitignore": ".gitignore"}
+_OF_A_LOCATION = {**_AROUND, **{name: name for name in ("pyproject.toml", "Makefile", "README.md")}}
 
 
-class Reading(pa.DataFrameModel):
-    """The temperature at a station on a day."""
-
-    station: str = dp.column("The station's name.", examples=["Vestly"])
-    day: pl.Date = dp.column("The day of the reading.")
-    temperature: float = dp.column("Mean of the day.", unit="°C", in_range={{"min_value": -60, "max_value": 60}})
-'''
-
-DATASETS = '''\
-"""The datasets of {name}."""
-
-from datetime import date
-
-import dagster as dg
-import polars as pl
-
-import dataproducts as dp
-from assets.{name}.schemas import Reading
-
-product = dp.DataProduct(__file__)
-
-
-@product.dataset(schema=Reading, key="station", partitions=dg.DailyPartitionsDefinition("{first}", timezone="Europe/Oslo"))
-def readings(partition: str) -> pl.DataFrame:
-    """One day's temperature at every station."""
-    day = date.fromisoformat(partition)
-    return pl.DataFrame({{"station": ["Nordby", "Vestly"], "day": day, "temperature": [day.day / 2, day.day / 3]}})
-'''
-
-TEST = '''\
-"""The promises of {name}."""
-
-import dagster as dg
-import pytest
-
-import dataproducts as dp
-from dataproducts.definitions import products
-
-
-def test_a_day_has_a_reading_of_every_station(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path))
-    readings = products()["{name}"].datasets["readings"]
-    assert dg.materialize([readings], partition_key="{first}").success
-    rows = dp.read("{name}/readings", partition="{first}")
-    assert list(rows["station"]) == ["Nordby", "Vestly"]
-    assert rows["temperature"].iloc[0] == pytest.approx({first_temperature})
-'''
-
-WORKSPACE = """\
-# The code location, for Dagster's webserver and daemon: `dagster-webserver -w workspace.yaml`.
-load_from:
-  - python_module:
-      module_name: dataproducts.definitions
-      location_name: dataproducts
-      working_directory: .
-"""
-
-LOCAL = '''\
-"""What the datasets run against on a laptop, by the name under which they ask for it."""
-
-
-def resources() -> dict[str, object]:
-    """None yet; a client of a source is one, for instance."""
-    return {}
-'''
-
-IGNORE = """\
-.dataproducts/
-__pycache__/
-"""
-
-
-def new_product(name: str, root: Path, today: date) -> list[Path]:
-    """Write a product under `root`, and around it what a repository of its own needs; gives the files written.
+def new_product(name: str, root: Path, today: date, pattern: Pattern = "simple") -> list[Path]:
+    """Write a product under `root`, and around it what a code location needs; gives the files written.
 
     Nothing that exists is overwritten. Raises DeclarationError for a name that is taken, or that is none for a product.
     """
     _refuse(name, root)
-    first = today - timedelta(days=_DAYS)
+    around = {root / path: _text(f"location/{template}", {}) for template, path in _AROUND.items()}
+    return _write(root, _product(name, root, today, pattern), around)
+
+
+def new_location(folder: Path, name: str, today: date, pattern: Pattern = "simple") -> list[Path]:
+    """Write a code location of a team's own with one product; gives the files written.
+
+    Raises DeclarationError where the folder has something in it, or for a name that is none for a product.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DeclarationError(f"{folder} exists and is not empty; choose another folder, or begin a product in it with `dataproducts new`")
+    _refuse(name, folder)
     said = {
-        "name": name,
-        "title": name.replace("_", " ").capitalize(),
-        "first": first.isoformat(),
-        "first_temperature": first.day / 2,
+        "LOCATION_NAME": re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or name,
+        "KIT_VERSION": version("dataproducts"),
     }
-    folder = root / "assets" / name
-    own_kit = SCHEMA_FILE.is_relative_to(root)
-    schema = os.path.relpath(SCHEMA_FILE, folder) if own_kit else "../product.schema.json"
-    product = {
-        folder / "product.yaml": PRODUCT_YAML.format(schema=schema, **said),
-        folder / "schemas.py": SCHEMAS.format(**said),
-        folder / "datasets.py": DATASETS.format(**said),
-        folder / "__init__.py": "",
-        root / "tests" / f"test_{name}.py": TEST.format(**said),
+    around = {folder / path: _text(f"location/{template}", said) for template, path in _OF_A_LOCATION.items()}
+    return _write(folder, _product(name, folder, today, pattern), around)
+
+
+def product_name(text: str) -> str:
+    """The product's name that a text comes nearest to; empty where there is none."""
+    spelled = text.lower().replace("æ", "ae").replace("ø", "oe").replace("å", "aa")
+    near = re.sub(r"[^a-z0-9]+", "_", spelled).lstrip("_0123456789").rstrip("_")
+    return "" if keyword.iskeyword(near) else near
+
+
+def _product(name: str, root: Path, today: date, pattern: Pattern) -> dict[Path, str]:
+    first, folder = today - timedelta(days=_DAYS), root / "assets" / name
+    schema = os.path.relpath(_SCHEMA_FILE, folder) if _SCHEMA_FILE.is_relative_to(root) else "../product.schema.json"
+    said = {
+        "product_name": name,
+        "PRODUCT_TITLE": name.replace("_", " ").capitalize(),
+        "PRODUCT_VARIABLE": name.upper(),
+        "FIRST_DAY": first.isoformat(),
+        "FIRST_TEMPERATURE": str(first.day / 2),
+        "SCHEMA_FILE": schema,
     }
-    around = {
-        root / "assets" / "__init__.py": "",
-        root / "resources" / "__init__.py": "",
-        root / "resources" / "local.py": LOCAL,
-        root / "workspace.yaml": WORKSPACE,
-        root / ".gitignore": IGNORE,
-    }
-    if not own_kit:
-        around[root / "assets" / "product.schema.json"] = SCHEMA_FILE.read_text(encoding="utf-8")
+    found = {folder / "__init__.py": ""}
+    for template in sorted(p for p in (_TEMPLATES / pattern).rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        inner = str(template.relative_to(_TEMPLATES / pattern))
+        path = root / _ELSEWHERE[inner].replace("product_name", name) if inner in _ELSEWHERE else folder / inner
+        found[path] = _text(f"{pattern}/{inner}", said)
+    return found
+
+
+def _text(template: str, said: dict[str, str]) -> str:
+    text = (_TEMPLATES / template).read_text(encoding="utf-8")
+    for word, value in said.items():
+        text = text.replace(word, value)
+    return text
+
+
+def _write(root: Path, product: dict[Path, str], around: dict[Path, str]) -> list[Path]:
+    around = {**around, root / "assets" / "__init__.py": "", root / "resources" / "__init__.py": ""}
+    if not _SCHEMA_FILE.is_relative_to(root):
+        around[root / "assets" / "product.schema.json"] = _SCHEMA_FILE.read_text(encoding="utf-8")
+    was_there = root.exists()
+    folders = {path.parent for path in product if not path.parent.exists()}
     written: list[Path] = []
     try:
         for path, text in [*product.items(), *((p, t) for p, t in around.items() if not p.exists())]:
@@ -166,7 +99,8 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders if was_there else {root}:
+            shutil.rmtree(folder, ignore_errors=True)
         raise ConfigurationError(
             f"{error.filename} cannot be written ({error.strerror}); nothing was made, choose another folder"
         ) from error
@@ -175,9 +109,8 @@ def new_product(name: str, root: Path, today: date) -> list[Path]:
 
 def _refuse(name: str, root: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        spelled = name.lower().replace("æ", "ae").replace("ø", "oe").replace("å", "aa")
-        near = re.sub(r"[^a-z0-9]+", "_", spelled).lstrip("_0123456789").rstrip("_")
-        hint = f", for instance {near}" if near and not keyword.iskeyword(near) else ""
+        near = product_name(name)
+        hint = f", for instance {near}" if near else ""
         raise DeclarationError(
             f"{name!r} cannot be a product's name: it is lower-case a-z, digits and underscores, begins with a letter "
             f"and is no word of Python's{hint}"

@@ -14,6 +14,9 @@ import pytest
 # products read under the home on which day their history began, and tests import them before they have homes of their own
 os.environ["DATAPRODUCTS_HOME"] = str(Path(tempfile.gettempdir(), f"dataproducts-tests-{os.getpid()}", "not-there"))
 
+HOME = "hjemme hos Åse"
+"""A folder as people have them: with a space and letters that an address would have to escape."""
+
 FACTS = """\
 name: {name}
 title: {{nb: Butikk, en: Shop}}
@@ -40,8 +43,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ours = ("DATAPRODUCTS_", "CATALOG_", "ENHETSREGISTERET_", "OPENLINEAGE_", "DAGSTER_HOME", "BIGQUERY_", "KAFKA_")
     for variable in [name for name in os.environ if name.startswith(ours)]:
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+    monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / HOME))
+    return tmp_path / HOME
 
 
 @pytest.fixture

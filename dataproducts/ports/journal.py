@@ -75,9 +75,11 @@ class Journal:
             return self
         with _told(self):
             table.update_incremental()
-            paths = [path for path in table.file_uris() if path not in self._read]
+            # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
+            held = pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path")
+            paths = [path for path in held if path not in self._read]
             if paths:
-                frame = pl.read_parquet(paths, hive_partitioning=False)
+                frame = pl.read_parquet([f"{self.url}/{path}" for path in paths], hive_partitioning=False, glob=False)
                 # by number, since a file that took the place of others holds their lines again
                 lines = {line.number: line for line in (*self._lines, *map(_line, frame.select(list(_SCHEMA)).iter_rows()))}
                 self._lines = [lines[number] for number in sorted(lines)]

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dataproducts.cli import cli
+from dataproducts.scaffold import PATTERNS
 from tests.cli.conftest import Location
 
 WRITTEN = {
@@ -27,8 +28,8 @@ WRITTEN = {
 }
 
 
-def new(name: str) -> tuple[int, str]:
-    result = CliRunner().invoke(cli, ["new", name])
+def new(name: str, *options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, ["new", name, *options])
     return result.exit_code, result.output
 
 
@@ -61,8 +62,9 @@ def test_an_author_begins_with_less_than_forty_lines_of_python(empty: Location) 
     assert 0 < len(lines) < 40
 
 
-def test_what_is_written_passes_the_linter(empty: Location) -> None:
-    new("harvest")
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_what_is_written_passes_the_linter(empty: Location, pattern: str) -> None:
+    new("harvest", "--pattern", pattern)
     ruff = [sys.executable, "-m", "ruff"]
     done = subprocess.run([*ruff, "check", "--isolated", "--select", "E,F,B,UP,SIM,RUF", "--line-length", "140", "."], capture_output=True)
     assert done.returncode == 0, done.stdout.decode()

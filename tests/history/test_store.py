@@ -415,11 +415,12 @@ def test_the_log_holds_no_value_of_a_row(contract: Any, history: DatasetHistory)
 
 
 @pytest.mark.parametrize("engine", ["polars", "pyarrow", "deltalake"])
-def test_other_engines_find_the_current_rows_by_the_ledger_in_the_table(engine: str, contract: Any, history: DatasetHistory) -> None:
+def test_other_engines_find_the_current_rows_by_the_ledger_in_the_table(engine: str, contract: Any, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.dataset as ds
     from deltalake import QueryBuilder
 
+    history = DatasetHistory(str(tmp_path / "lake"), "shop/sales")  # polars' own reader finds no file in a folder with a space
     history.commit([Draft.of("a", cups((1, "old")), contract), Draft.of("b", cups((2, "b")), contract)], contract)
     commit(history, contract, "a", cups((1, "new"), (3, "more")))
     commit(history, contract, "b", cups())
