@@ -57,7 +57,7 @@ def new(name: str, pattern: Pattern) -> None:
 @click.option("--product", help="Name of its first product; the folder's where it is not given.")
 @_pattern
 def init(folder: Path, product: str | None, pattern: Pattern) -> None:
-    """Begin a code location of your own in FOLDER, with a first product in it.
+    """Begin a code location of your own, with a first product.
 
     It has the shape of any other: `assets`, `resources`, `tests`, `workspace.yaml`, and `make up` and `make test`.
     """
