@@ -264,7 +264,10 @@ class Run:
         """Materialize the run's partitions and yield Dagster's events."""
         d = self.declaration
         log = _log(context)
-        materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
+        try:
+            materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
+        except ConfigurationError as error:  # a key of pseudonyms is missing, and nothing has been asked for yet
+            raise dg.Failure(str(error), allow_retries=False) from error
         used: dict[str, dict[str, list[list[Any]]]] = {}
         port = d.source if isinstance(d.source, InputPort) else None
         resource = partial(getattr, context.resources)

@@ -1,9 +1,12 @@
-"""Numbers with the right control digits, worked out from the definition: the weighted sum with the control digit is divisible by 11."""
+"""Numbers with the right control digits, by the definition: the weighted sum with the control digit is divisible by 11."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
 
 FIRST, SECOND = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 
@@ -29,3 +32,14 @@ def account(rng: random.Random) -> str:
     while True:
         if number := closed(f"9{rng.randint(0, 999_999_999):09}", SECOND):
             return number
+
+
+def everything_under(folder: Path) -> str:
+    """All that is written there, with what is in Parquet files as it reads."""
+    texts = []
+    for path in folder.rglob("*"):
+        if path.suffix == ".parquet":
+            texts.append(str(pl.read_parquet(path).to_dicts()))
+        elif path.is_file():
+            texts.append(path.read_bytes().decode(errors="replace"))
+    return "\n".join(texts)
