@@ -535,7 +535,6 @@ _COLUMN: dict[str, Judge] = _EDITORIAL | {
     "unique": _narrowing,
     "classification": _personal,
     "pseudonym": _fixed,  # with another group or form it joins nothing it joined before
-    "encryptedName": _editorial,  # told by the pseudonym
     "notPersonal": _editorial,
     "transformSourceObjects": _told,  # harmless where the source renamed its field, but a reviewer has to see it
 }

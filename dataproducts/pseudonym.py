@@ -53,6 +53,8 @@ class Pseudonym:
 
     def canonical(self, values: pl.Series) -> pl.Series:
         """What of texts the pseudonym is made of; null where there is nothing."""
+        if self.digits is not None and bool(self.is_of_form(values).all()):
+            return values
         plain = values.str.strip_chars()
         if not bool(plain.str.contains(r"^[\x00-\x7f]*$").all()):
             plain = plain.str.normalize("NFC")
@@ -83,18 +85,19 @@ class Key:
         padded = secret.ljust(_BLOCK, b"\0")
         inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded)).copy
         outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded)).copy
-        found: list[bytes | None] = []
+        found: list[bytes] = []
         add = found.append
-        for value in values.cast(pl.Binary).to_list():
-            if value is None:
-                add(None)
-                continue
+        for value in values.drop_nulls().cast(pl.Binary).to_list():
             first = inner()
             first.update(value)
             second = outer()
             second.update(first.digest())
             add(second.digest())
-        return pl.Series(values.name, found, dtype=pl.Binary).bin.encode("hex")
+        digests = pl.Series(values.name, found, dtype=pl.Binary).bin.encode("hex")
+        if digests.len() == values.len():
+            return digests
+        every = pl.Series(values.name, [None], dtype=pl.String).new_from_index(0, values.len())
+        return every.scatter(values.is_not_null().arg_true(), digests)
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,6 @@ def pseudonyms_of(values: Sequence[Any] | pl.Series, pseudonym: Pseudonym, keys:
 
 
 def _named(key: Key, canonical: pl.Series, pseudonym: Pseudonym) -> pl.Series:
-    digests = key.digests(canonical)
-    if pseudonym.digits is None:
-        return pl.select(pl.lit(f"{key.name}:") + digests).to_series()
-    front = pl.select(pl.when(pseudonym.is_of_form(canonical)).then(pl.lit(f"{key.name}:")).otherwise(pl.lit(f"!{key.name}:"))).to_series()
-    return front + digests
+    made = pl.select(pl.lit(f"{key.name}:") + key.digests(canonical)).to_series()
+    known = pseudonym.is_of_form(canonical)
+    return made if bool(known.all()) else pl.select(pl.when(known).then(made).otherwise(pl.lit("!") + made)).to_series()
