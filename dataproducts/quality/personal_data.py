@@ -132,10 +132,10 @@ def traces(frame: pl.DataFrame, contract: Contract) -> list[str]:
     return list(met)
 
 
-def is_suspect(text: str) -> bool:
-    """Whether a single text that is about to be shown may say something of a person."""
-    values = pl.Series([text])
-    tally = _Tally.of(_Leaf("", values))
+def is_suspect(value: object) -> bool:
+    """Whether a single value that is about to be shown may say something of a person."""
+    number = isinstance(value, int) and not isinstance(value, bool) and LEAST <= value <= MOST
+    tally = _Tally.of(_Leaf("", pl.Series([value if number else str(value)])))
     return bool(tally.identity or tally.accounts or tally.emails or tally.abroad or tally.grouped or tally.mobile)
 
 

@@ -92,3 +92,21 @@ def test_the_promise_stands_in_the_contract(product: Any) -> None:
     declare(product, lambda: residents())
     (table,) = document(product.datasets["residents"])["schema"]
     assert {"property": "kAnonymity", "value": {"k": 5, "columns": ["place", "age"]}} in table["customProperties"]
+
+
+def test_a_replay_may_not_bring_in_the_one_who_stands_out(store: Callable[..., Any], lake: str) -> None:
+    from dataproducts.errors import ContractBreach
+    from dataproducts.history.store import DatasetHistory
+    from dataproducts.quality.quarantine import Quarantine
+
+    class Known(Resident):
+        place: str = dp.column("Where.", isin=["north"])
+
+    k = dp.KAnonymity(5, ["place"])
+    strict = dp.Contract.of(Known, dataset="shop/residents", key="id")
+    store(strict, {"-": residents(("north", "30-39", 5), ("south", "30-39", 1))}, anonymity=k, refused_share=1.0)
+    wider = dp.Contract.of(Resident, dataset="shop/residents", key="id", version="1.1.0")
+    history = DatasetHistory(lake, "shop/residents")
+    with pytest.raises(ContractBreach, match=r"1 combination of place \(1 row\) occurs fewer than 5 times; .* the rows stay in quarantine"):
+        Quarantine(lake, "shop/residents").replay(history, wider, anonymity=k)
+    assert [v.number for v in history.refresh().versions()] == [1]

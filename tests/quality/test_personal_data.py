@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import dataproducts as dp
-from dataproducts.errors import DeclarationError
+from dataproducts.errors import ContractBreach, DeclarationError
 from dataproducts.history.store import DatasetHistory
 from dataproducts.quality import personal_data
 from dataproducts.quality.names import FIRST_NAMES, PLACES, SURNAMES
@@ -286,3 +286,24 @@ def test_refused_rows_wait_until_the_rest_was_looked_at(product: Any, materializ
     assert not run.success
     lake = Path(os.environ["DATAPRODUCTS_HOME"]) / "lake"
     assert Quarantine(str(lake), "shop/notes").rows().is_empty()
+
+
+def test_a_replay_is_looked_at_as_any_other_version(store: Callable[..., Any], lake: str) -> None:
+    def contract(longest: int, version: str = "1.0.0") -> dp.Contract:
+        schema = pa.DataFrameSchema({"id": pa.Column(pl.Int64), "note": pa.Column(str, pa.Check.str_length(max_value=longest))})
+        return dp.Contract.of(schema, dataset="shop/notes", key="id", version=version)
+
+    store(contract(60), {"-": rows(*TEXTS[:20], f"{'x' * 60} {PERSONS[0]}")}, refused_share=1.0)
+    history = DatasetHistory(lake, "shop/notes")
+    with pytest.raises(ContractBreach, match="column 'note' holds national identity numbers") as refused:
+        Quarantine(lake, "shop/notes").replay(history, contract(90, "1.1.0"))
+    assert PERSONS[0] not in str(refused.value)
+    assert [v.number for v in history.refresh().versions()] == [1]
+    assert Quarantine(lake, "shop/notes").rows(only_open=True).height == 1
+
+
+def test_a_value_of_the_wrong_type_is_not_quoted_where_it_is_a_persons(store: Callable[..., Any], declare: Callable[..., Any]) -> None:
+    contract = declare({"n": pl.Decimal(4, 2)})
+    report = store(contract, {"a": pl.DataFrame({"n": [int(PERSONS[0])]}), "b": pl.DataFrame({"n": [123_456]})}, lenient=True)
+    assert "holds a value (personal, not shown), which is no" in report.outcomes["a"].error
+    assert "holds 123456, which is no" in report.outcomes["b"].error
