@@ -332,3 +332,13 @@ def test_a_history_of_pseudonyms_has_them_too(facts_file: Any, materialize: Any,
     product.history(product.datasets["visits"])
     assert materialize(product, "visits", "visits_history", partition="2026-01-01").success
     assert dp.read("bank/visits_history")["person"].tolist() == [by_python(PERSONS[0])]
+
+
+def test_the_documentation_declares_what_it_says(facts_file: Any, materialize: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "personal-data.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "class Visit" in b]
+    rows = [{"id": n, "visitor": {"fnr": PERSONS[n]}, "municipality": "0301", "age": "30-39"} for n in range(5)]
+    product = dp.DataProduct(facts_file("office", personal=True))
+    exec(block.replace("...", f"return {rows!r}"), {"dp": dp, "pa": pa, "product": product})
+    assert materialize(product, "visits").success
+    assert dp.read("office/visits")["person"].tolist() == [by_python(p) for p in PERSONS[:5]]
