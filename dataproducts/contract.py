@@ -263,7 +263,8 @@ class Contract:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a stored row depends on: names, types, nullability and key. Twelve hex digits."""
-        promise = [[c.name, str(c.dtype), c.nullable] for c in self.columns], list(self.key), str(self.version)
+        columns = [[c.name, str(c.dtype), c.nullable, *([str(c.pseudonym)] if c.pseudonym else [])] for c in self.columns]
+        promise = columns, list(self.key), str(self.version)
         return hashlib.sha256(json.dumps(promise).encode()).hexdigest()[:12]
 
     @property

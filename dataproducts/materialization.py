@@ -27,6 +27,7 @@ from dataproducts.history.table import Overtaken
 from dataproducts.quality import personal_data
 from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.quality.conform import Refused, conform, to_json
+from dataproducts.quality.frames import BATCH_ROWS as FRAME_ROWS
 from dataproducts.quality.frames import batches
 from dataproducts.quality.links import Links
 from dataproducts.quality.profile import ColumnProfile, profile, profile_markdown, sample_markdown
@@ -463,12 +464,20 @@ class Materializer:
             return []
         for name, found in prepared.findings.items():
             report.findings[name].merge(found)
-        if not self._harmless(prepared, spool.chunks, spool.rows, report) or not self._accepted(prepared, spool.rows, report):
+        if not self._harmless(prepared, self._columns_on_disk(spool), spool.rows, report):
+            return []
+        if not self._accepted(prepared, spool.rows, report):
             return []
         digest = content_hash(spool.chunks(), self.contract.dtypes)
         draft = Draft(prepared.partition, spool.chunks, spool.rows, digest, self._note(prepared))
         self._describe(prepared, spool.lazy(), spool.rows, next(spool.chunks()).head(5), report)
         return [(prepared, draft)]
+
+    def _columns_on_disk(self, spool: Spool) -> Callable[[], Iterable[pl.DataFrame]]:
+        """What is looked at of rows on disk, as they lie there: sorting them would take longer than the look."""
+        wanted = {*personal_data.looked_at(self.contract), *(self.limits.anonymity.columns if self.limits.anonymity else ())}
+        names = [name for name in self.contract.names if name in wanted]
+        return lambda: spool.lazy().select(names).collect_batches(chunk_size=FRAME_ROWS, maintain_order=True) if names else ()
 
     def _refuse_repeated(self, prepared: _Prepared) -> None:
         """Uniqueness of rows on disk, of which those that break other rules have been put aside already."""

@@ -46,6 +46,14 @@ class Pseudonym:
         if self.digits is not None and not 1 <= self.digits <= 64:
             raise DeclarationError(f"pseudonyms of {self.group!r}: values have 1 to 64 digits, not {self.digits}")
 
+    def of(self, value: str | int) -> str:
+        """The pseudonym of one value under the group's newest key, to find somebody by. Raises ConfigurationError without the key.
+
+        What is no such value gives a text that is no pseudonym.
+        """
+        made, _ = pseudonyms_of([str(value)], self, Keys.of(self, f"pseudonyms of {self.group!r}"))
+        return str(made[0])
+
     @property
     def variable(self) -> str:
         """The environment variable that holds the group's keys."""

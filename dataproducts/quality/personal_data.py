@@ -49,7 +49,7 @@ KINDS: dict[Kind, str] = {
     "name": "names of persons",
 }
 
-_ANY = r"[0-9](?:[ .\-]?[0-9]){7}|@"  # what every kind but names has
+_ANY = r"[0-9](?:[ .\-]?[0-9]){10}|@|\+47|^\s*[2-9][0-9](?: ?[0-9]){6}\s*$"  # what every kind but names has
 _ELEVEN = r"(?:^|[^0-9A-Za-z_.,])[0-9]{6}[ -]?[0-9]{5}(?-u:\b)"
 _DOTTED = r"(?:^|[^0-9A-Za-z_.,])[0-9]{4}[. ][0-9]{2}[. ][0-9]{5}(?-u:\b)"
 _EMAIL = r"[A-Za-z0-9._%+\-æøåÆØÅ]+@[A-Za-z0-9\-æøåÆØÅ]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}"
@@ -111,14 +111,14 @@ class _Leaf:
     only_identity: bool = False  # of a classed column beside pseudonyms
 
 
-def looks_for_anything(contract: Contract) -> bool:
-    """Whether the contract has a column to look at."""
-    return any(True for _ in _columns(contract))
+def looked_at(contract: Contract) -> list[str]:
+    """The columns in which something may be found."""
+    return [column.name for column in _columns(contract)]
 
 
 def look(rows: Iterable[pl.DataFrame], height: int, contract: Contract, columns: Sequence[str] | None = None) -> Looked:
     """Look at the rows of a partition, given in any number of frames; `columns` narrows it to some."""
-    names = [c.name for c in _columns(contract) if columns is None or c.name in columns]
+    names = [name for name in looked_at(contract) if columns is None or name in columns]
     if not names:
         return Looked((), height, height)
     frame = _sampled(rows, height, names, contract)
@@ -220,8 +220,8 @@ class _Tally:
 
     @property
     def has_any(self) -> bool:
-        return bool(self.identity or self.accounts > 2 or self.emails or self.abroad + self.grouped + self.mobile > 2 or self.named_rows
-                    or self.first_names > 4 or self.surnames > 4)  # fmt: skip
+        enough = self.accounts > 2 or self.abroad + self.grouped + self.mobile > 2 or self.first_names > 4 or self.surnames > 4
+        return bool(enough or self.identity or self.emails or self.named)
 
     def found(self, leaf: _Leaf) -> Iterator[Found]:
         """What there is more of than chance gives, or than a column of something else has."""
@@ -271,13 +271,13 @@ class _Tally:
         likely = given.filter(given.str.contains(_ANY))
         if not likely.len():
             return
-        self.values = given.n_unique()
         likely = likely.unique()
         numbers = _digits(likely, _ELEVEN)
         if not only_identity:
             numbers = pl.concat([numbers, _digits(likely, _DOTTED)])
         self._take_eleven(numbers.unique())
         if only_identity:
+            self._count(given)
             return
         if (at := likely.filter(likely.str.contains("@", literal=True))).len():
             boxes = at.str.extract_all(_EMAIL).list.explode().drop_nulls().unique().str.extract(r"^([^@]+)@", 1).str.to_lowercase()
@@ -288,6 +288,11 @@ class _Tally:
         left = likely.filter(~abroad)
         self.grouped = int(left.str.contains(_GROUPED).sum())
         self.mobile = int(left.str.contains(_MOBILE).sum())
+        self._count(given)
+
+    def _count(self, given: pl.Series) -> None:
+        if self.has_any:
+            self.values = given.n_unique()
 
     def _take_names(self, given: pl.Series) -> None:
         rows = given.gather_every(max(1, given.len() // NAME_ROWS))
@@ -304,8 +309,7 @@ class _Tally:
             elif (words[0] in FIRST_NAMES and _is_surname(words[-1])) or (_is_surname(words[0]) and words[1] in FIRST_NAMES):
                 self.named += 1
                 self.named_rows += count
-        if self.named or self.first_names or self.surnames:
-            self.values = max(self.values, rows.n_unique())
+        self._count(rows)
 
 
 def _digits(texts: pl.Series, pattern: str) -> pl.Series:

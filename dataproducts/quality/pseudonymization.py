@@ -61,6 +61,11 @@ class Pseudonymizer:
     def _frame(self, frame: pl.DataFrame, column: Column, links: list[pl.DataFrame]) -> pl.DataFrame:
         name = column.source or column.name
         if name not in frame.columns:
+            if (outer := name.split(".")[0]) in frame.columns:
+                raise ContractBreach(
+                    f"{self.dataset}: column {column.name!r} is made a pseudonym of {name!r}, which lies within {outer!r}; "
+                    f"return records, or a column of the name {name!r} in place of {outer!r}"
+                )
             return frame
         values = frame.get_column(name)
         if values.dtype.is_integer() or isinstance(values.dtype, pl.Categorical | pl.Enum) or values.dtype == pl.Null:

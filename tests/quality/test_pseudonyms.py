@@ -196,6 +196,28 @@ def test_a_frame_of_other_types_is_refused_and_whole_numbers_are_not(store: Call
     assert isinstance(report.outcomes["-"].cause, ContractBreach)
 
 
+def test_a_record_within_a_frame_is_refused_before_it_is_kept_anywhere(store: Callable[..., Any], home: Path) -> None:
+    frame = pl.DataFrame([visit(1, PERSONS[0])])
+    report = store(CONTRACT, {"-": frame}, lenient=True, refused_share=1.0)
+    assert "is made a pseudonym of 'visitor.fnr', which lies within 'visitor'" in report.outcomes["-"].error
+    assert not home.exists() or PERSONS[0] not in everything_under(home)
+
+
+def test_a_person_is_found_by_the_number(store: Callable[..., Any], lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(CONTRACT, {"-": [visit(1, PERSONS[0])]})
+    assert stored(lake)["person"].to_list() == [PERSON.of(f"{PERSONS[0][:6]} {PERSONS[0][6:]}")] == [PERSON.of(int(PERSONS[0]))]
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(ConfigurationError, match=f"pseudonyms of 'person': {VARIABLE} is not set"):
+        PERSON.of(PERSONS[0])
+
+
+def test_another_group_is_another_promise() -> None:
+    class Elsewhere(Visit):
+        person: str = dp.column("Whose it was.", source="visitor.fnr", pseudonym="visitor")
+
+    assert dp.Contract.of(Elsewhere, dataset="shop/visits", key="id").fingerprint != CONTRACT.fingerprint
+
+
 def test_columns_and_samples_say_that_it_is_a_pseudonym(facts_file: Any, materialize: Any) -> None:
     from dataproducts.formats.odcs import Terms, odcs
     from dataproducts.publication.describe import contract_facts
