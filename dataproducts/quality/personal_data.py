@@ -53,6 +53,7 @@ _ANY = r"[0-9](?:[ .\-]?[0-9]){10}|@|\+47|^\s*[2-9][0-9](?: ?[0-9]){6}\s*$"  # w
 _ELEVEN = r"(?:^|[^0-9A-Za-z_.,])[0-9]{6}[ -]?[0-9]{5}(?-u:\b)"
 _DOTTED = r"(?:^|[^0-9A-Za-z_.,])[0-9]{4}[. ][0-9]{2}[. ][0-9]{5}(?-u:\b)"
 _EMAIL = r"[A-Za-z0-9._%+\-æøåÆØÅ]+@[A-Za-z0-9\-æøåÆØÅ]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}"
+_FILE = r"@[0-9.]+x\.|\.(?:png|jpe?g|gif|svg|webp|ico|js|css|html?|pdf|json|xml)$"  # "logo@2x.png" is no address
 _ABROAD = r"(?:^|[^0-9A-Za-z+])(?:\+|00)47 ?[2-9](?: ?[0-9]){7}(?-u:\b)"
 _GROUPED = r"^\s*(?:[2-9][0-9](?: [0-9]{2}){3}|[49][0-9]{2} [0-9]{2} [0-9]{3})\s*$"
 _MOBILE = r"^\s*[49][0-9]{7}\s*$"
@@ -280,9 +281,10 @@ class _Tally:
             self._count(given)
             return
         if (at := likely.filter(likely.str.contains("@", literal=True))).len():
-            boxes = at.str.extract_all(_EMAIL).list.explode().drop_nulls().unique().str.extract(r"^([^@]+)@", 1).str.to_lowercase()
-            theirs = boxes.is_in(list(_ROLES)) | boxes.str.replace(r"[.+_\-].*$", "").is_in(list(_ROLES))
-            self.emails = int((~theirs).sum())
+            addresses = at.str.extract_all(_EMAIL).list.explode().drop_nulls().str.to_lowercase().unique()
+            boxes = addresses.str.extract(r"^([^@]+)@", 1)
+            nobodys = boxes.is_in(list(_ROLES)) | boxes.str.replace(r"[.+_\-].*$", "").is_in(list(_ROLES))
+            self.emails = int((~nobodys & ~addresses.str.contains(_FILE)).sum())
         abroad = likely.str.contains(_ABROAD)
         self.abroad = int(abroad.sum())
         left = likely.filter(~abroad)

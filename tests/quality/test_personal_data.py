@@ -13,6 +13,8 @@ import numpy as np
 import pandera.polars as pa
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dataproducts as dp
 from dataproducts.errors import ContractBreach, DeclarationError
@@ -101,6 +103,7 @@ def test_what_is_a_persons_is_found(values: list[str], kind: str, count: int | N
         [f"{RNG.randint(10_000_000, 99_999_999)}" for _ in range(2_000)],
         TEXTS,
         ["post@nav.no", "firmapost@kommune.no", "no-reply@nav.no", "support.oslo@nav.no", "team-register@nav.no"],
+        ["https://cdn.nav.no/logo@2x.png", "bilde@3x.jpg", "https://medium.com/@nav", "pakke@1.2.3"],
         ["Sentralbord 21 07 00 00", "Ingen telefon", *TEXTS],
         [f"{last.title()} Transport AS" for last in LASTS] + [f"{first.title()} Frisør" for first in FIRSTS],
         [place.title() for place in PLACES] * 4,
@@ -108,7 +111,7 @@ def test_what_is_a_persons_is_found(values: list[str], kind: str, count: int | N
     ],
     ids=[
         "organization numbers", "accounts of a chart", "numbers of eleven digits", "numbers that begin with a date", "days", "UUIDs",
-        "decimals", "numbers of eight digits", "texts", "mailboxes", "a switchboard in text", "names of businesses", "places", "odds and ends",
+        "decimals", "numbers of eight digits", "texts", "mailboxes", "files", "a switchboard in text", "names of businesses", "places", "odds and ends",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_it_is_left_alone(values: list[Any]) -> None:
@@ -174,6 +177,13 @@ def test_a_sample_meets_what_is_in_a_share_of_the_rows_as_often_as_is_said(
         values = pl.Series("ref", TEXTS[:200] * 25).scatter(where, PERSONS[0])
         met += bool(personal_data.look([values.to_frame()], height, contract).found)
     assert met / 60 == pytest.approx(1 - (1 - share) ** 500, abs=0.2)  # 63 %
+
+
+@given(st.lists(st.text() | st.from_regex(r"[0-9 .+@-]{1,40}", fullmatch=True) | st.none()), st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_no_text_or_number_is_too_odd_to_be_looked_at(texts: list[str | None], numbers: list[int]) -> None:
+    for values, dtype in ((texts, pl.String), (numbers, pl.Int64), ([texts, None, []], pl.List(pl.String))):
+        for _, _, count in look(values, dtype):
+            assert count > 0
 
 
 # --- in a run ---------------------------------------------------------------------------------------------------------
