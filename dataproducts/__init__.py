@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.ports.kafka.topic import Topic as Topic
     from dataproducts.product import DataProduct as DataProduct
+    from dataproducts.pseudonym import Pseudonym as Pseudonym
+    from dataproducts.quality.anonymity import KAnonymity as KAnonymity
+    from dataproducts.quality.links import translate as translate
 
 _HOME = {
     "BigQuery": "ports.bigquery",
@@ -37,7 +40,9 @@ _HOME = {
     "DataProduct": "product",
     "DataProductsError": "errors",
     "Dataset": "dataset",
+    "KAnonymity": "quality.anonymity",
     "Messages": "ports.kafka.reading",
+    "Pseudonym": "pseudonym",
     "Result": "materialization",
     "Source": "dataset",
     "Topic": "ports.kafka.topic",
@@ -49,6 +54,7 @@ _HOME = {
     "previous": "inputs",
     "read": "history.lake",
     "scan": "history.lake",
+    "translate": "quality.links",
     "until": "inputs",
     "versions": "history.lake",
 }

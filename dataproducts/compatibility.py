@@ -522,6 +522,7 @@ _DOCUMENT: dict[str, Judge] = _EDITORIAL | {
     "status": _status,
     "accessRights": _access,
     "personalData": _personal,
+    "personalDataReason": _editorial,
     "license": _license,
     "freshness": _shorter_is_better,
     "frequency": _shorter_is_better,
@@ -533,6 +534,8 @@ _COLUMN: dict[str, Judge] = _EDITORIAL | {
     "required": _narrowing,
     "unique": _narrowing,
     "classification": _personal,
+    "pseudonym": _fixed,  # with another group or form it joins nothing it joined before
+    "notPersonal": _editorial,
     "transformSourceObjects": _told,  # harmless where the source renamed its field, but a reviewer has to see it
 }
 _LABELS = {

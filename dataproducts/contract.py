@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from dataproducts.errors import DeclarationError
+from dataproducts.pseudonym import PATTERN, Pseudonym
 
 if TYPE_CHECKING:
     import pandera.polars as pa
@@ -50,6 +51,8 @@ def column(
     title: str | None = None,
     source: str | None = None,
     personal: PersonalClass | None = None,
+    not_personal: str | None = None,
+    pseudonym: Pseudonym | str | None = None,
     unit: str | None = None,
     time_zone: str | None = None,
     concept: str | None = None,
@@ -63,14 +66,22 @@ def column(
     `source` is the name the source uses, a dotted path into nested records ("forretningsadresse.kommune"), or `dp.REST`.
     `ignore` (with REST) lists paths to leave out on purpose. `unit` is a unit of measure ("NOK", "employees").
     `time_zone` is the IANA zone in which a source writes times without an offset. `personal` is the personal-data class;
-    a dataset that holds personal data must state it for every column. `concept` is the name of the term in `product.yaml` that the
-    column holds values of. `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
+    a dataset that holds personal data must state it for every column. `not_personal` says why values that look like a person's are
+    nobody's, and spares the column the scan. `pseudonym` names the group of the pseudonyms that are stored in place of what the
+    source sends: `Pseudonym(...)`, or the group alone; the class is then "possibly_identifying" unless a graver one is stated. `concept` is
+    the name of the term in `product.yaml` that the column holds values of. `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
     """
     import pandera.polars as pa
 
+    made = Pseudonym(pseudonym) if isinstance(pseudonym, str) else pseudonym
+    if made is not None:
+        personal = personal or "possibly_identifying"
+        rules.setdefault("str_matches", PATTERN)
     facts = _Facts(
         source=source,
         personal=personal,
+        not_personal=not_personal,
+        pseudonym=made,
         unit=unit,
         time_zone=time_zone,
         concept=concept,
@@ -110,6 +121,8 @@ class Column:
     title: str | None = None
     source: str | None = None
     personal: PersonalClass | None = None
+    not_personal: str | None = None
+    pseudonym: Pseudonym | None = None
     unit: str | None = None
     time_zone: str | None = None
     concept: str | None = None
@@ -197,6 +210,30 @@ class Contract:
         twice = {s for s in sources if sources.count(s) > 1}
         if twice:
             raise DeclarationError(f"{self.dataset}: two columns take the source field {sorted(twice)[0]!r}; keep one")
+        for column in self.columns:
+            self._refuse_personal_faults(column)
+
+    def _refuse_personal_faults(self, column: Column) -> None:
+        where = f"{self.dataset}: column {column.name!r}"
+        if column.not_personal is not None:
+            if not column.not_personal.strip():
+                raise DeclarationError(f"{where} says not_personal without a reason; write why its values are nobody's")
+            if column.is_personal:
+                raise DeclarationError(f"{where} is classed {column.personal} and says not_personal; keep one of the two")
+        if column.pseudonym is None:
+            return
+        if column.dtype != pl.String or column.source == REST:
+            raise DeclarationError(f"{where} is a pseudonym, which is a text made of one value; declare it as str with a source of its own")
+        if not column.is_personal:
+            raise DeclarationError(f"{where} is a pseudonym and classed {column.personal}; a pseudonym still is a person's, so class it so")
+        path = (column.source or column.name).split(".")
+        for other in self.columns:
+            theirs = (other.source or other.name).split(".")
+            shorter = min(len(path), len(theirs))
+            if other is not column and other.source != REST and path[:shorter] == theirs[:shorter]:
+                raise DeclarationError(
+                    f"{where} is the pseudonym of {'.'.join(path)!r}, which column {other.name!r} takes too; leave one out"
+                )
 
     @cached_property
     def by_name(self) -> dict[str, Column]:
@@ -226,7 +263,8 @@ class Contract:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything a stored row depends on: names, types, nullability and key. Twelve hex digits."""
-        promise = [[c.name, str(c.dtype), c.nullable] for c in self.columns], list(self.key), str(self.version)
+        columns = [[c.name, str(c.dtype), c.nullable, *([str(c.pseudonym)] if c.pseudonym else [])] for c in self.columns]
+        promise = columns, list(self.key), str(self.version)
         return hashlib.sha256(json.dumps(promise).encode()).hexdigest()[:12]
 
     @property

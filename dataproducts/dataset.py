@@ -32,6 +32,7 @@ from dataproducts.history.store import DatasetHistory
 from dataproducts.inputs import FrameKind, Input, frame_kind, steps
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
 from dataproducts.product_facts import ProductFacts
+from dataproducts.quality import anonymity, personal_data
 from dataproducts.quality.profile import plain
 from dataproducts.quality.validation import KEY_RULE, Finding
 from dataproducts.source import InputPort, Source
@@ -68,6 +69,7 @@ class Declaration:
     tags: Mapping[str, str] = field(default_factory=dict)
     access: str | None = None
     personal: str | None = None
+    personal_reason: str | None = None
 
     @property
     def name(self) -> str:
@@ -184,7 +186,8 @@ def column_schema(contract: Contract) -> dg.TableSchema:
                     unique=contract.key == (c.name,),
                     other=[_brief(r) for r in c.rules if r.kind not in ("required", "unique")],
                 ),
-                tags={"personal_data": c.personal} if c.is_personal and c.personal else {},
+                tags=({"personal_data": c.personal} if c.is_personal and c.personal else {})
+                | ({"pseudonym": c.pseudonym.group} if c.pseudonym else {}),
             )
             for c in contract.columns
         ]
@@ -213,6 +216,11 @@ def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
     if d.contract.key and d.contract.kind != "history":
         text = f"{', '.join(d.contract.key)} identifies one row of a partition."
         yield dg.AssetCheckSpec(KEY_RULE, asset=d.key, description=text, blocking=True)
+    if d.contract.kind != "history":  # whose rows are those of snapshots that were looked at
+        text = "No column holds personal data that it does not declare."
+        yield dg.AssetCheckSpec(personal_data.CHECK, asset=d.key, description=text, blocking=True)
+    if d.limits.anonymity is not None:
+        yield dg.AssetCheckSpec(anonymity.CHECK, asset=d.key, description=d.limits.anonymity.promise, blocking=True)
     yield dg.AssetCheckSpec(ROW_COUNT, asset=d.key, description="Enough rows, and about as many as before.")
     if any(c.source == REST for c in d.contract.columns):
         text = "The source sends no field that the contract does not name; those it does are kept as JSON."
@@ -256,7 +264,10 @@ class Run:
         """Materialize the run's partitions and yield Dagster's events."""
         d = self.declaration
         log = _log(context)
-        materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
+        try:
+            materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
+        except ConfigurationError as error:  # a key of pseudonyms is missing, and nothing has been asked for yet
+            raise dg.Failure(str(error), allow_retries=False) from error
         used: dict[str, dict[str, list[list[Any]]]] = {}
         port = d.source if isinstance(d.source, InputPort) else None
         resource = partial(getattr, context.resources)
@@ -386,6 +397,11 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
         rows=rows,
         **({"remarks": "\n\n".join(remarks)} if remarks else {}),
     )
+    if d.contract.kind != "history":
+        yield result(personal_data.CHECK, not any(looked.found for looked in report.personal.values()), error, **_personal(report))
+    if d.limits.anonymity is not None:
+        rare = [f"{partition}: {text}" for partition, text in report.rare.items()]
+        yield result(anonymity.CHECK, not rare, error, k=d.limits.anonymity.k, **({"too_few": "\n\n".join(rare)} if rare else {}))
     if any(c.source == REST for c in d.contract.columns):
         fields = sorted({f for found in report.unknown_fields.values() for f in found})
         yield result(UNKNOWN_FIELDS, not fields, warn, **({"fields": ", ".join(fields)} if fields else {}))
@@ -399,11 +415,21 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
         if name in specs:
             lenient = finding.rule.severity == "warn" or (quarantined and not report.failed)
             metadata: dict[str, Any] = {"failed_rows": finding.failed}
-            if finding.examples:
-                metadata["examples"] = ", ".join(finding.examples)
+            shown = [example for example in finding.examples if not personal_data.is_suspect(example)]
+            if shown:
+                metadata["examples"] = ", ".join(shown)
             yield result(name, finding.passed, warn if lenient else error, **metadata)
     if KEY_RULE in specs and KEY_RULE not in report.findings:
         yield result(KEY_RULE, True, error)
+
+
+def _personal(report: Report) -> dict[str, Any]:
+    """In how many rows it was looked for, and what was found."""
+    metadata: dict[str, Any] = {"rows_looked_at": sum(looked.rows for looked in report.personal.values())}
+    found = [f"{partition}: {one}" for partition, looked in report.personal.items() for one in looked.found]
+    if found:
+        metadata["found"] = "\n\n".join(found[:20]) + (f"\n\nand {len(found) - 20} more" if len(found) > 20 else "")
+    return metadata
 
 
 def _metadata(outcome: Outcome) -> dict[str, Any]:

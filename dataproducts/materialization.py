@@ -24,9 +24,14 @@ from dataproducts.history.content import content_hash
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.history.table import Overtaken
+from dataproducts.quality import personal_data
+from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.quality.conform import Refused, conform, to_json
+from dataproducts.quality.frames import BATCH_ROWS as FRAME_ROWS
 from dataproducts.quality.frames import batches
+from dataproducts.quality.links import Links
 from dataproducts.quality.profile import ColumnProfile, profile, profile_markdown, sample_markdown
+from dataproducts.quality.pseudonymization import Pseudonymizer
 from dataproducts.quality.quarantine import Quarantine
 from dataproducts.quality.spool import Spool
 from dataproducts.quality.validation import (
@@ -83,13 +88,14 @@ class Limits:
     `least_rows`: fewer is a breach. `row_change`: share by which the row count may differ from that of earlier partitions before the
     check warns. `successive`: whether partitions follow each other in time; the row count of others is compared with their own before.
     `refused_share`: with a quarantine, the share of rows that may be refused; above it nothing is stored; None means there is no
-    quarantine and one bad row is a breach.
+    quarantine and one bad row is a breach. `anonymity`: which combinations of values may not be rare.
     """
 
     least_rows: int = 0
     row_change: float | None = 0.5
     successive: bool = True
     refused_share: float | None = None
+    anonymity: KAnonymity | None = None
 
 
 @dataclass
@@ -113,7 +119,8 @@ class Report:
     """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source.
 
     `unreadable` counts, by reason, what no row of the contract's shape could be made of. `faults` are what an input port's checks say, by
-    check and partition.
+    check and partition. `personal` is what was found of personal data that nobody declared, and `rare` what is
+    told of too few, by partition.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -124,6 +131,8 @@ class Report:
     row_counts: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
+    personal: dict[str, personal_data.Looked] = field(default_factory=dict)
+    rare: dict[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -151,6 +160,7 @@ class _Prepared:
     findings: dict[str, Finding]
     kept: Version | None = None  # of the quarantine, with this delivery's refused rows
     holds: Callable[[Sequence[Version], Collection[str]], bool] | None = None
+    links: list[pl.DataFrame] = field(default_factory=list)  # from the pseudonyms of former keys
     put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
 
 
@@ -164,6 +174,8 @@ class Materializer:
         self.log = log
         self.history = DatasetHistory(root, contract.dataset)
         self.quarantine = Quarantine(root, contract.dataset) if limits.refused_share is not None else None
+        self.pseudonymizer = Pseudonymizer(contract) if any(c.pseudonym for c in contract.columns) else None
+        self.links = Links(root, contract.dataset) if self.pseudonymizer is not None and self.pseudonymizer.is_rotating else None
         self._stored: tuple[dict[str, Version], list[str]] | None = None  # what the batch at hand is compared with, and its keys in order
 
     def materialize(
@@ -270,8 +282,11 @@ class Materializer:
         prepared = _Prepared(partition, spool, refused, 0, {}, findings, holds=result.holds)
         unknown: set[str] = set()
         for batch in batches(result.rows, self.contract.dataset):
-            conformed = conform(batch, self.contract)
             prepared.received += len(batch)
+            if self.pseudonymizer is not None:
+                batch, links = self.pseudonymizer.batch(batch)
+                prepared.links += links
+            conformed = conform(batch, self.contract)
             refused.extend(conformed.refused)
             report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
@@ -280,8 +295,11 @@ class Materializer:
             if was_on_disk or spool.on_disk:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
         unreadable = Refused()
-        for record, rule in result.refused:
-            unreadable.add(record, [rule])
+        if self.pseudonymizer is not None:
+            unreadable = self.pseudonymizer.refused(result.refused)
+        else:
+            for record, rule in result.refused:
+                unreadable.add(record, [rule])
         report.count_unreadable(unreadable)
         refused.extend(unreadable)
         prepared.received += len(unreadable)
@@ -351,6 +369,8 @@ class Materializer:
                 return again
             fence = _FENCE if any(prepared.holds is not None for prepared in still) else None
             try:
+                if self.links is not None:  # first: a pseudonym that is stored can be led back to those of before
+                    self.links.keep({prepared.partition: prepared.links for prepared, _ in drafts})
                 committed = self.history.commit([draft for _, draft in drafts], self.contract, fence=fence)
             except Overtaken:  # look again at what is stored now
                 time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
@@ -420,6 +440,7 @@ class Materializer:
             _join(validated, check_unique(marked, self.contract, within, ordered=True))
         for name, finding in validated.findings.items():
             report.findings[name].merge(finding)
+        traces = personal_data.traces(together, self.contract) if len(frames) > 1 else None
         drafts = []
         start = 0
         for prepared, frame in zip(waiting, frames, strict=True):
@@ -427,7 +448,7 @@ class Materializer:
             broken = {i - start: rules for i, rules in validated.broken.items() if start <= i < end} if validated.broken else {}
             start = end
             good = self._split(frame, broken, prepared)
-            if self._accepted(prepared, good.height, report):
+            if self._harmless(prepared, _again(good), good.height, report, traces) and self._accepted(prepared, good.height, report):
                 digest = content_hash([good], self.contract.dtypes)
                 chunks = _again(good)
                 drafts.append((prepared, Draft(prepared.partition, chunks, good.height, digest, self._note(prepared))))
@@ -443,12 +464,20 @@ class Materializer:
             return []
         for name, found in prepared.findings.items():
             report.findings[name].merge(found)
+        if not self._harmless(prepared, self._columns_on_disk(spool), spool.rows, report):
+            return []
         if not self._accepted(prepared, spool.rows, report):
             return []
         digest = content_hash(spool.chunks(), self.contract.dtypes)
         draft = Draft(prepared.partition, spool.chunks, spool.rows, digest, self._note(prepared))
         self._describe(prepared, spool.lazy(), spool.rows, next(spool.chunks()).head(5), report)
         return [(prepared, draft)]
+
+    def _columns_on_disk(self, spool: Spool) -> Callable[[], Iterable[pl.DataFrame]]:
+        """What is looked at of rows on disk, as they lie there: sorting them would take longer than the look."""
+        wanted = {*personal_data.looked_at(self.contract), *(self.limits.anonymity.columns if self.limits.anonymity else ())}
+        names = [name for name in self.contract.names if name in wanted]
+        return lambda: spool.lazy().select(names).collect_batches(chunk_size=FRAME_ROWS, maintain_order=True) if names else ()
 
     def _refuse_repeated(self, prepared: _Prepared) -> None:
         """Uniqueness of rows on disk, of which those that break other rules have been put aside already."""
@@ -478,6 +507,27 @@ class Materializer:
 
     def _note(self, prepared: _Prepared) -> dict[str, Any]:
         return {**prepared.metadata, "run": self.run, "received": prepared.received, "refused": len(prepared.refused)}
+
+    def _harmless(
+        self,
+        prepared: _Prepared,
+        rows: Callable[[], Iterable[pl.DataFrame]],
+        height: int,
+        report: Report,
+        columns: Sequence[str] | None = None,
+    ) -> bool:
+        """Whether no row tells of a person what the declaration does not say; asked before refused rows are kept anywhere."""
+        where, error = self._where(prepared.partition), None
+        looked = personal_data.look(rows(), height, self.contract, columns)
+        report.personal[prepared.partition] = looked
+        if looked.found:
+            error = looked.sentence(where)
+        elif self.limits.anonymity is not None and (rare := self.limits.anonymity.breach(rows())) is not None:
+            report.rare[prepared.partition] = rare
+            error = f"{where}: {rare}; nothing was stored: make the values coarser, or leave those rows out"
+        if error is not None:
+            report.fail(prepared.partition, ContractBreach(error), received=prepared.received, refused=len(prepared.refused))
+        return error is None
 
     def _accepted(self, prepared: _Prepared, rows: int, report: Report) -> bool:
         """Whether the partition may be stored; refused rows go to quarantine first, so that a crash loses none."""

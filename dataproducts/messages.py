@@ -102,7 +102,7 @@ class RuleFacts(_Fact):
 
 
 class ColumnFacts(_Fact):
-    """One promised column. `type` is written as polars writes it: `String`, `Int64`, `List(String)`."""
+    """One promised column. `type` is written as polars writes it: `String`, `List(String)`; `pseudonym` is the group of its pseudonyms."""
 
     name: Key
     type: Line
@@ -111,6 +111,8 @@ class ColumnFacts(_Fact):
     title: Line | None = None
     source: Line | None = None
     personal: Line | None = None
+    pseudonym: Line | None = None
+    not_personal: Line | None = None
     unit: Line | None = None
     time_zone: Line | None = None
     concept: Line | None = None
@@ -178,6 +180,7 @@ class DatasetBody(_Fact):
     partitions: PartitionFacts = PartitionFacts()
     access: Line
     personal: Line
+    personal_reason: Text | None = None
     freshness_seconds: Count | None = None
     schedule: Line | None = None
     time_zone: Line = "UTC"

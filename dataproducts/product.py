@@ -29,6 +29,7 @@ from dataproducts.port_asset import PortAsset, refuse_doubles
 from dataproducts.ports.port import OutputPort
 from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
 from dataproducts.product_file import load_facts
+from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.source import InputPort
 
 _NAME = r"[a-z][a-z0-9_]*"
@@ -79,6 +80,8 @@ class DataProduct:
         tags: Mapping[str, str] | None = None,
         access: AccessLevel | str | None = None,
         personal: PersonalData | str | None = None,
+        personal_reason: str | None = None,
+        k_anonymity: KAnonymity | None = None,
         ports: Sequence[OutputPort] = (),
     ) -> Callable[[Callable[..., Any]], Dataset]:
         """Declare a dataset; the decorated function makes the rows of one partition and stays callable as a function.
@@ -93,6 +96,8 @@ class DataProduct:
         `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
         `row_change` is the share by which the row count may change before a check warns. `freshness` is how old the newest
         materialization may be. `schedule` is a cron line in `time_zone`. `partitions_per_run` bounds the runs of a backfill.
+        `personal` is the dataset's personal-data class where it is not the product's; "none" in a product that holds personal data needs
+        the assessment, and "anonymized" the method, as `personal_reason`. `k_anonymity` says which combinations of values may not be rare.
         `ports` are where every version goes: BigQuery(...), Topic(...); each is an asset of its own, downstream of the dataset.
         """
 
@@ -119,6 +124,7 @@ class DataProduct:
                     row_change=row_change,
                     successive=isinstance(partitions, dg.TimeWindowPartitionsDefinition),
                     refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
+                    anonymity=k_anonymity,
                 ),
                 inputs={n: _input(d, contract, partitions) for n, d in {**upstream, **found}.items()},
                 source=source,
@@ -132,6 +138,7 @@ class DataProduct:
                 tags=dict(tags or {}),
                 access=str(access) if access is not None else None,
                 personal=str(personal) if personal is not None else None,
+                personal_reason=personal_reason,
             )
             self._check(declaration)
             run = Run(declaration, function)
@@ -181,6 +188,7 @@ class DataProduct:
             kinds=frozenset({"scd2"}),
             access=of.declaration.access,
             personal=of.declaration.personal,
+            personal_reason=of.declaration.personal_reason,
         )
         self._check(declaration)
         moment = _day if daily else _instant(partitions)
@@ -246,7 +254,18 @@ class DataProduct:
             raise DeclarationError(f"{d.contract.dataset}: a dataset's name is lower-case letters, digits and underscores")
         if d.name in self.datasets:
             raise DeclarationError(f"{d.contract.dataset} is declared twice; give one of the two another name")
+        if d.personal is not None and d.personal not in list(PersonalData):
+            known = ", ".join(PersonalData)
+            raise DeclarationError(f"{d.contract.dataset}: {d.personal!r} is no personal-data class; write one of {known}")
         personal = PersonalData(d.personal) if d.personal else self.facts.personal_data.class_
+        if not personal.is_sensitive and personal is not self.facts.personal_data.class_ and not (d.personal_reason or "").strip():
+            why = "why it holds none" if personal is PersonalData.NONE else "how it was anonymized"
+            raise DeclarationError(
+                f"{d.contract.dataset} is declared {personal} in a product of class {self.facts.personal_data.class_}; "
+                f"say {why} with personal_reason=..."
+            )
+        if d.limits.anonymity is not None:
+            d.limits.anonymity.refuse_faults(d.contract)
         unclassed = [c.name for c in d.contract.columns if c.personal is None]
         if personal.is_sensitive and unclassed:
             raise DeclarationError(

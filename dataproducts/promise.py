@@ -30,6 +30,8 @@ def document(dataset: Dataset) -> dict[str, Any]:
         quarantine=d.limits.refused_share is not None,
         personal_data=d.personal,
         access=d.access,
+        personal_reason=d.personal_reason,
+        k_anonymity={"k": d.limits.anonymity.k, "columns": list(d.limits.anonymity.columns)} if d.limits.anonymity else None,
     )
     return odcs(d.contract, d.facts, terms)
 

@@ -140,7 +140,7 @@ def test_the_columns_tab_shows_types_units_and_constraints(product: Any) -> None
 def test_every_rule_is_a_check_and_so_are_shape_key_and_row_count(product: Any) -> None:
     specs = {s.name: s for s in sales(product, rows).check_specs}
     rules = {"id_required", "id_greater_than_or_equal_to", "amount_greater_than_or_equal_to", "shop_required", "shop_isin"}
-    assert set(specs) == {"shape", "key_unique", "row_count", *rules}
+    assert set(specs) == {"shape", "key_unique", "personal_data", "row_count", *rules}
     assert specs["shop_isin"].blocking
     assert not specs["amount_greater_than_or_equal_to"].blocking  # declared to warn
     assert all(s.description for s in specs.values())

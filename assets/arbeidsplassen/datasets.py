@@ -86,6 +86,7 @@ def stillinger(partition: str, stillingshendelser: pl.LazyFrame, before: pl.Lazy
     title="Stillinger per næring",
     access="internal",
     personal="none",
+    personal_reason="Antall annonser og stillinger per næring og kommune, uten arbeidsgiver og uten person.",
     ports=[dp.BigQuery(), dp.Topic("team-stilling.stillinger-per-naering")],
 )
 def stillinger_per_naering(partition: str, stillinger: pl.LazyFrame, underenheter: pl.LazyFrame) -> pl.LazyFrame:

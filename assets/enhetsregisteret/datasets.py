@@ -132,6 +132,7 @@ def oppdateringer(partition: str, register: Register) -> dp.Result:
     title="Organisasjonsformer",
     access="open",
     personal="none",
+    personal_reason="Kodeliste over organisasjonsformer; den sier ikke noe om enkelte enheter eller personer.",
 )
 def organisasjonsformer(register: Register) -> list[dict[str, Any]]:
     """Kodelisten over organisasjonsformer."""

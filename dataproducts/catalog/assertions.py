@@ -137,6 +137,7 @@ def _dataset(body: DatasetBody, graph: Asserted) -> None:
             title=column.title,
             description=column.description,
             personal=column.personal,
+            pseudonym=column.pseudonym,
             unit=column.unit,
             key=column.name in contract.key or None,
         )

@@ -73,7 +73,7 @@ def _replay(name: str, partition: str | None, as_json: bool) -> None:
     from dataproducts.quality.quarantine import Quarantine
 
     dataset = location.dataset(name)
-    done = Quarantine(settings.lake(), name).replay(dataset.history(), dataset.contract, partition)
+    done = Quarantine(settings.lake(), name).replay(dataset.history(), dataset.contract, partition, dataset.declaration.limits.anonymity)
     _announce(dataset, done)
     if as_json:
         click.echo(json.dumps([vars(replayed) for replayed in done], ensure_ascii=False, indent=2))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from polars.datatypes import DataTypeClass
 
     from dataproducts.product_facts import ProductFacts
+    from dataproducts.pseudonym import Pseudonym
 
 API_VERSION = "v3.1.0"
 KEY_RULE = "key-unique"  # no rule of ours has a hyphen in its name
@@ -55,6 +56,8 @@ class Terms:
     access: str | None = None
     ports: tuple[str, ...] = ()
     retention: str = "unlimited"
+    k_anonymity: dict[str, Any] | None = None
+    personal_reason: str | None = None
 
 
 def odcs(contract: Contract, facts: ProductFacts | None, terms: Terms) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def odcs(contract: Contract, facts: ProductFacts | None, terms: Terms) -> dict[s
                 *shared.get("customProperties", []),
                 *_custom(
                     personalData=str(terms.personal_data) if terms.personal_data else None,
+                    personalDataReason=terms.personal_reason,
                     accessRights=str(terms.access) if terms.access else None,
                     ports=sorted(set(terms.ports)),
                 ),
@@ -148,6 +152,7 @@ def _table(contract: Contract, terms: Terms, name: str) -> dict[str, Any]:
                 kind=terms.kind,
                 partitioning=terms.partitioning,
                 quarantine=terms.quarantine,
+                kAnonymity=terms.k_anonymity,
                 historyModel="versioned partitions",
                 knowledgeTimeColumn="_known_at",
                 versionColumn="_version",
@@ -184,14 +189,25 @@ def _property(column: Column, key: tuple[str, ...], identity: str) -> dict[str, 
             "primaryKey": column.name in key or None,
             "primaryKeyPosition": key.index(column.name) + 1 if column.name in key else None,
             "classification": column.personal,
+            "encryptedName": column.name if column.pseudonym else None,
             "transformSourceObjects": [column.source] if column.source and not rest else [],
             "transformDescription": how,
             "examples": [] if column.is_personal else [_plain(value) for value in column.examples],
-            "customProperties": _custom(unit=column.unit, sourceTimeZone=column.time_zone),
+            "customProperties": _custom(
+                unit=column.unit,
+                sourceTimeZone=column.time_zone,
+                pseudonym=_pseudonym(column.pseudonym) if column.pseudonym else None,
+                notPersonal=column.not_personal,
+            ),
             "quality": [_quality(rule, typed["logicalType"]) for rule in left],
             **nested,
         }
     )
+
+
+def _pseudonym(made: Pseudonym) -> dict[str, Any]:
+    """With whom it can be joined, and of what it is made."""
+    return _filled({"group": made.group, "method": "HMAC-SHA256", "digits": made.digits})
 
 
 _TYPES: dict[DataTypeClass, tuple[str, str, dict[str, Any]]] = {  # logical, as Delta names it, options

@@ -174,8 +174,10 @@ class OpenLineageTarget:
             found["ownership"] = facets.ownership_dataset.OwnershipDatasetFacet(owners=[owner])
         if body.column_lineage:
             kind = facets.column_lineage_dataset
+            masked = [kind.Transformation("DIRECT", "TRANSFORMATION", "keyed HMAC-SHA256", masking=True)]
+            made = {c.name: masked for c in body.contract.columns if c.pseudonym}
             fields = {
-                name: kind.Fields([kind.InputField(location, _named(o.subject), o.column) for o in origins])
+                name: kind.Fields([kind.InputField(location, _named(o.subject), o.column, made.get(name, [])) for o in origins])
                 for name, origins in body.column_lineage.items()
             }
             found["columnLineage"] = kind.ColumnLineageDatasetFacet(fields)

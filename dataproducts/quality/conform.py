@@ -21,6 +21,7 @@ import polars as pl
 from dataproducts.contract import REST, Column, Contract
 from dataproducts.errors import ContractBreach
 from dataproducts.quality.frames import Records
+from dataproducts.quality.personal_data import is_suspect
 
 
 @dataclass(frozen=True)
@@ -580,4 +581,5 @@ def _type_name(dtype: pl.DataType) -> str:
 
 
 def _shown(value: Any, column: Column) -> str:
-    return "a value (personal, not shown)" if column.is_personal else repr(value)
+    hidden = column.is_personal or is_suspect(value)
+    return "a value (personal, not shown)" if hidden else repr(value)

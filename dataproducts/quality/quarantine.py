@@ -14,9 +14,11 @@ import polars as pl
 
 from dataproducts.contract import Contract
 from dataproducts.errors import ContractBreach, HistoryError, UnknownDataset
-from dataproducts.history.ledger import UTC_US, Version
+from dataproducts.history.ledger import UNPARTITIONED, UTC_US, Version
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.history.table import Conflict
+from dataproducts.quality import personal_data
+from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.quality.conform import Refused, conform, exact
 from dataproducts.quality.validation import check_unique, validate
 
@@ -116,18 +118,21 @@ class Quarantine:
         frame = self._rows(*(v for p, v in sorted(current.items()) if partition in (None, p)))
         return frame.filter(pl.col("state") == OPEN) if only_open else frame
 
-    def replay(self, history: DatasetHistory, contract: Contract, partition: str | None = None) -> list[Replay]:
+    def replay(
+        self, history: DatasetHistory, contract: Contract, partition: str | None = None, anonymity: KAnonymity | None = None
+    ) -> list[Replay]:
         """Hold refused rows against the contract as it is now, and commit a new version with those that pass.
 
         Replaying twice changes nothing more. A partition that was never stored whole is left alone: its rows wait for its
-        materialization. Raises UnknownDataset if the partition has no refused rows, HistoryError if its rows are under an older major.
+        materialization. Raises UnknownDataset if the partition has no refused rows, HistoryError if its rows are under an older major, and
+        ContractBreach where the rows hold personal data that is not declared, or break `anonymity`: nothing of that partition is stored.
         """
         waiting = self.rows(partition, only_open=True)
         if partition is not None and waiting.is_empty():
             raise UnknownDataset(f"{self.dataset}: partition {partition!r} has no rows in quarantine")
-        return [self._replay_partition(p, history, contract) for p in waiting.get_column("partition").unique().sort()]
+        return [self._replay_partition(p, history, contract, anonymity) for p in waiting.get_column("partition").unique().sort()]
 
-    def _replay_partition(self, partition: str, history: DatasetHistory, contract: Contract) -> Replay:
+    def _replay_partition(self, partition: str, history: DatasetHistory, contract: Contract, anonymity: KAnonymity | None) -> Replay:
         version: int | None = None
         replayed = 0
         for _ in range(_ATTEMPTS):
@@ -147,6 +152,7 @@ class Quarantine:
             passing, rows = _passing(waiting, before, contract)
             with suppress(Conflict):  # another writer was first: the rows have to be held against what it stored
                 if passing:
+                    self._refuse_telling(partition, pl.concat([before, rows]), contract, anonymity)
                     note = {"replayed": len(passing), "replayed_rows": passing, "inputs": current.note.get("inputs", {})}
                     draft = Draft.of(partition, pl.concat([before, rows]), contract, note, follows=current.number)
                     version = history.commit([draft], contract, operation="replay")[0].version.number
@@ -161,6 +167,14 @@ class Quarantine:
                 self._commit(partition, resolved, held)
                 return Replay(partition, replayed, waiting.height - len(passing), version)
         raise HistoryError(f"{self.dataset}: other writers kept committing first; run the replay again")
+
+    def _refuse_telling(self, partition: str, rows: pl.DataFrame, contract: Contract, anonymity: KAnonymity | None) -> None:
+        where = self.dataset if partition == UNPARTITIONED else f"{self.dataset}: partition {partition!r}"
+        looked = personal_data.look([rows], rows.height, contract)
+        if looked.found:
+            raise ContractBreach(looked.sentence(where))
+        if anonymity is not None and (rare := anonymity.breach([rows])) is not None:
+            raise ContractBreach(f"{where}: {rare}; nothing was stored: the rows stay in quarantine")
 
     def _newest(self, partition: str) -> Version | None:
         return self.history.refresh().current().get(partition)

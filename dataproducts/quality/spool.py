@@ -100,6 +100,7 @@ class Spool:
 
     def lazy(self) -> pl.LazyFrame:
         """All rows, in any order."""
+        self._finish()
         return self._scan() if self._runs else self.ordered().lazy()
 
     def _scan(self) -> pl.LazyFrame:

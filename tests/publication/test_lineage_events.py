@@ -79,6 +79,29 @@ def test_columns_come_from_the_sources_they_are_declared_to_come_from(product: A
     assert [(f["namespace"], f["name"], f["field"]) for f in fields["number"]["inputFields"]] == [("here", "shop/source/till", "nr")]
 
 
+def test_a_pseudonym_comes_from_its_source_by_masking(facts_file: Any, log: Any, kept: Kept) -> None:
+    import pandera.polars as pa
+    import polars as pl
+
+    import dataproducts as dp
+
+    class Row(pa.DataFrameModel):
+        number: int = dp.column("Number.", source="nr", personal="none")
+        person: str = dp.column("Who.", source="fnr", pseudonym="person")
+
+    product = dp.DataProduct(facts_file("bank", personal=True))
+
+    @product.dataset(schema=Row, source=dp.Source("till"))
+    def sales() -> pl.DataFrame: ...
+
+    target = OpenLineageTarget({"bank": product}, OpenLineageClient(transport=kept))
+    Publication({"bank": product}, target, "here", name=NAME).tick(log, None)
+    (declared,) = events(kept, None, "bank/sales")
+    fields = declared["dataset"]["facets"]["columnLineage"]["fields"]
+    assert [t["masking"] for t in fields["person"]["inputFields"][0]["transformations"]] == [True]
+    assert fields["number"]["inputFields"][0].get("transformations", []) == []
+
+
 def test_checks_are_assertions_and_a_failure_is_a_failed_run(shop: Any, log: Any, kept: Kept) -> None:
     run_range(shop.datasets["prices"], log, "p13", "p14")
     publisher(shop, kept).tick(log, None)

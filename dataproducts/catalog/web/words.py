@@ -255,6 +255,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "columns.name": ("Navn", "Name"),
     "columns.type": ("Type", "Type"),
     "columns.description": ("Beskrivelse", "Description"),
+    "columns.pseudonym": ("Pseudonym", "Pseudonym"),
+    "columns.pseudonym.group": (
+        "Kan kobles med andre pseudonymer i gruppen {group}",
+        "Can be joined with other pseudonyms of the group {group}",
+    ),
+    "columns.not personal": ("Hvorfor det ikke er personopplysninger", "Why it is not personal data"),
     "columns.personal": ("Person\u00adopplysninger", "Personal data"),
     "columns.profile": ("Innhold", "Content"),
     "columns.key": ("nøkkel", "key"),
