@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,9 @@ from dataproducts.ports.port import OutputPort
 from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
 from dataproducts.product_file import load_facts
 from dataproducts.source import InputPort
+from dataproducts.sql.statement import Statement
+from dataproducts.sql.text import SqlText
+from dataproducts.sql_run import SqlRun
 
 _NAME = r"[a-z][a-z0-9_]*"
 
@@ -133,11 +137,35 @@ class DataProduct:
                 access=str(access) if access is not None else None,
                 personal=str(personal) if personal is not None else None,
             )
+            if isinstance(function, Statement):
+                declaration = replace(declaration, query=function.checked(contract, declaration.inputs, partitions is not None))
             self._check(declaration)
-            run = Run(declaration, function)
+            run = SqlRun(declaration, function) if isinstance(function, Statement) else Run(declaration, function)
             return self._keep(Dataset.of(declaration, function, run, run.resources), ports)
 
         return declare
+
+    def sql_dataset(
+        self,
+        file: str,
+        *,
+        schema: Any,
+        name: str | None = None,
+        inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
+        description: str | None = None,
+        **options: Any,
+    ) -> Dataset:
+        """Declare a dataset whose rows are one SELECT, in BigQuery's dialect, in a file of the product's folder.
+
+        `{{ name }}` in it is a dataset of the product, `{{ product/name }}` one of another, which `inputs` gives; either may be
+        taken with `until` or `previous`. `@partition` is the key of the partition that is made. `name` is by default the file's,
+        `description` the comment it begins with; `options` are those of `dataset`. What it gives is held against the schema here: raises
+        DeclarationError with file, line and column for the first thing that is wrong.
+        """
+        own = name or Path(file).stem
+        statement = Statement.of(SqlText.read(self.folder / file), own, self.name, inputs, self.datasets)
+        said = description or statement.text.remark or None
+        return self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
 
     def history(
         self,

@@ -42,6 +42,14 @@ def lake() -> str:
     return os.environ.get("DATAPRODUCTS_LAKE", "").rstrip("/") or str(home() / "lake")
 
 
+def duckdb_memory() -> str:
+    """How much memory DuckDB takes before it goes to disk, DATAPRODUCTS_DUCKDB_MEMORY: "4GB"; half of what there is by default."""
+    text = os.environ.get("DATAPRODUCTS_DUCKDB_MEMORY", "")
+    if text and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", text):
+        raise ConfigurationError(f"DATAPRODUCTS_DUCKDB_MEMORY is {text!r}, which is no amount of memory; write it as 4GB")
+    return text or f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"
+
+
 def required(variable: str, why: str) -> str:
     """The value of an environment variable, or one sentence that says what it is for."""
     value = os.environ.get(variable, "")
