@@ -14,6 +14,7 @@ import polars as pl
 from dataproducts import settings
 from dataproducts.contract import Contract, personal_columns
 from dataproducts.errors import DataProductsError, QueryFailed
+from dataproducts.history.table import UNREADABLE
 from dataproducts.inputs import Chosen
 from dataproducts.sql.parsing import PARTITION
 from dataproducts.sql.query import Query
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
 
 BATCH_ROWS = 262_144
+_UNQUOTED = {"ConversionException": "a value cannot be converted", "OutOfRangeException": "a value is out of range"}
 _INTEGERS = frozenset({"HUGEINT", "UHUGEINT", "INTEGER", "UINTEGER", "SMALLINT", "USMALLINT", "TINYINT", "UTINYINT", "UBIGINT"})
 
 
@@ -41,14 +43,13 @@ class DuckDB:
         """
         import duckdb
 
-        with self._offered(chosen):
-            try:
-                with self._answer(partition).to_arrow_reader(BATCH_ROWS) as reader:
-                    for batch in reader:
-                        yield fitted(batch, self._query.contract, self._where(partition))
-            except duckdb.Error as error:
-                self._refuse_damage(chosen)
-                raise self._failure(partition, error) from error
+        try:
+            with self._offered(chosen), self._answer(partition).to_arrow_reader(BATCH_ROWS) as reader:
+                for batch in reader:
+                    yield fitted(batch, self._query.contract, self._where(partition))
+        except (duckdb.Error, *UNREADABLE) as error:
+            self._refuse_damage(chosen)
+            raise self._failure(partition, error) from error
 
     def _answer(self, partition: str) -> Any:
         """Integers of DuckDB's other widths, of sums for instance, are made BIGINT, which fails where they are too large."""
@@ -90,7 +91,7 @@ class DuckDB:
         if said == "division by zero":
             return QueryFailed(f"{place}: division by zero, in {where}; write SAFE_DIVIDE, or NULLIF around the divisor")
         if any(personal_columns(up.contract.columns) for up in self._query.tables.values()):
-            said = re.sub(r"""'(?:[^']|'')*'|"[^"]*"|\bvalue \S+""", "a value", said)
+            said = _UNQUOTED.get(type(error).__name__, "a value cannot be computed")  # DuckDB quotes the value
         return QueryFailed(f"{place}: {said}, in {where}; correct the query, or what it reads")
 
     def _refuse_damage(self, chosen: Mapping[str, Chosen | pl.DataFrame]) -> None:
