@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.ports.kafka.topic import Topic as Topic
     from dataproducts.product import DataProduct as DataProduct
+    from dataproducts.quality.suppression import Suppression as Suppression
 
 _HOME = {
     "BigQuery": "ports.bigquery",
@@ -40,6 +41,7 @@ _HOME = {
     "Messages": "ports.kafka.reading",
     "Result": "materialization",
     "Source": "dataset",
+    "Suppression": "quality.suppression",
     "Topic": "ports.kafka.topic",
     "TopicInput": "ports.kafka.reading",
     "UNCHANGED": "materialization",

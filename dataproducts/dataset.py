@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
 
-SHAPE, ROW_COUNT, UNKNOWN_FIELDS = "shape", "row_count", "unknown_fields"
+SHAPE, ROW_COUNT, UNKNOWN_FIELDS, SMALL_CELLS = "shape", "row_count", "unknown_fields", "small_cells"
 PREFIX = "dataproducts/"  # our metadata keys
 PARTITIONS_PER_RUN = 100
 
@@ -235,6 +235,9 @@ def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
     if any(c.source == REST for c in d.contract.columns):
         text = "The source sends no field that the contract does not name; those it does are kept as JSON."
         yield dg.AssetCheckSpec(UNKNOWN_FIELDS, asset=d.key, description=text)
+    if (suppression := d.limits.suppression) is not None:
+        text = f"Nothing tells of a cell of fewer than {suppression.threshold}, by itself or by what is left of a total."
+        yield dg.AssetCheckSpec(SMALL_CELLS, asset=d.key, description=text, blocking=True)
     if isinstance(d.source, InputPort):
         for name, text in d.source.checks.items():
             yield dg.AssetCheckSpec(name, asset=d.key, description=text)
@@ -413,6 +416,9 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
     if any(c.source == REST for c in d.contract.columns):
         fields = sorted({f for found in report.unknown_fields.values() for f in found})
         yield result(UNKNOWN_FIELDS, not fields, warn, **({"fields": ", ".join(fields)} if fields else {}))
+    if d.limits.suppression is not None:
+        seen = report.small_cells
+        yield result(SMALL_CELLS, not seen, error, **({"faults": "\n\n".join(f"{p}: {text}" for p, text in seen.items())} if seen else {}))
     if isinstance(d.source, InputPort):
         for name in d.source.checks:
             found = report.faults.get(name, {})

@@ -29,6 +29,7 @@ from dataproducts.quality.frames import batches
 from dataproducts.quality.profile import ColumnProfile, profile, profile_markdown, sample_markdown
 from dataproducts.quality.quarantine import Quarantine
 from dataproducts.quality.spool import Spool
+from dataproducts.quality.suppression import Suppression
 from dataproducts.quality.validation import (
     SAMPLES,
     Finding,
@@ -90,6 +91,8 @@ class Limits:
     row_change: float | None = 0.5
     successive: bool = True
     refused_share: float | None = None
+    suppression: Suppression | None = None
+    """Which cells are hidden before the rows are held against the contract."""
 
 
 @dataclass
@@ -113,7 +116,7 @@ class Report:
     """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source.
 
     `unreadable` counts, by reason, what no row of the contract's shape could be made of. `faults` are what an input port's checks say, by
-    check and partition.
+    check and partition. `small_cells` tells, by partition, what suppression has left to be seen.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -124,6 +127,7 @@ class Report:
     row_counts: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
+    small_cells: dict[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -269,6 +273,7 @@ class Materializer:
         spool = stack.enter_context(Spool(self.contract, lambda frame: self._checked(frame, prepared)))
         prepared = _Prepared(partition, spool, refused, 0, {}, findings, holds=result.holds)
         unknown: set[str] = set()
+        whole: list[pl.DataFrame] = []  # where cells are hidden, which takes all rows at once
         for batch in batches(result.rows, self.contract.dataset):
             conformed = conform(batch, self.contract)
             prepared.received += len(batch)
@@ -276,9 +281,11 @@ class Materializer:
             report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
             was_on_disk = spool.on_disk
-            spool.add(conformed.frame)
+            (whole.append if self.limits.suppression is not None else spool.add)(conformed.frame)
             if was_on_disk or spool.on_disk:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
+        if whole:
+            spool.add(self._suppressed(pl.concat(whole), prepared, report))
         unreadable = Refused()
         for record, rule in result.refused:
             unreadable.add(record, [rule])
@@ -289,6 +296,16 @@ class Materializer:
         if unknown:
             report.unknown_fields[partition] = sorted(unknown)
         return prepared
+
+    def _suppressed(self, frame: pl.DataFrame, prepared: _Prepared, report: Report) -> pl.DataFrame:
+        """The rows without their small cells; ContractBreach where any could still be seen."""
+        assert self.limits.suppression is not None
+        done = self.limits.suppression.apply(frame)
+        if (left := self.limits.suppression.left(done.frame)) is not None:
+            report.small_cells[prepared.partition] = left
+            raise ContractBreach(f"{self._where(prepared.partition)}: {left}; nothing was stored")
+        prepared.metadata["suppressed"] = {"primary": done.primary, "secondary": done.secondary}
+        return done.frame
 
     def _checked(self, frame: pl.DataFrame, prepared: _Prepared) -> pl.DataFrame:
         """The rows that keep every rule; the others are refused."""

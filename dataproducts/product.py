@@ -30,6 +30,7 @@ from dataproducts.port_asset import PortAsset, refuse_doubles
 from dataproducts.ports.port import OutputPort
 from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
 from dataproducts.product_file import load_facts
+from dataproducts.quality.suppression import Suppression
 from dataproducts.source import InputPort
 from dataproducts.sql.statement import Statement
 from dataproducts.sql.text import SqlText
@@ -71,6 +72,7 @@ class DataProduct:
         inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
         source: Source | None = None,
         quarantine: bool | float = False,
+        suppression: Suppression | None = None,
         least_rows: int | None = None,
         row_change: float | None = 0.5,
         freshness: timedelta | None = None,
@@ -95,6 +97,7 @@ class DataProduct:
 
         `kind` is "table" (partitions are parts of one table) or "snapshot" (each partition is the whole as it was then).
         `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
+        `suppression` hides small cells of an aggregate before its rows are validated.
         `row_change` is the share by which the row count may change before a check warns. `freshness` is how old the newest
         materialization may be. `schedule` is a cron line in `time_zone`. `partitions_per_run` bounds the runs of a backfill.
         `ports` are where every version goes: BigQuery(...), Topic(...); each is an asset of its own, downstream of the dataset.
@@ -110,6 +113,10 @@ class DataProduct:
                         f"{contract.dataset} is fed by {source.name}, so its function takes what comes from there; "
                         f"name a parameter {source.parameter!r}"
                     )
+            if suppression is not None:
+                suppression.check(contract)
+                if quarantine:
+                    raise DeclarationError(f"{contract.dataset}: a quarantine keeps rows as they came, small cells too; leave it out")
             upstream = inputs if isinstance(inputs, Mapping) else {_name_of(d, contract.dataset): d for d in inputs}
             found = {p: self.datasets[p] for p in inspect.signature(function).parameters if p in self.datasets and p not in upstream}
             declaration = Declaration(
@@ -123,6 +130,7 @@ class DataProduct:
                     row_change=row_change,
                     successive=isinstance(partitions, dg.TimeWindowPartitionsDefinition),
                     refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
+                    suppression=suppression,
                 ),
                 inputs={n: _input(d, contract, partitions) for n, d in {**upstream, **found}.items()},
                 source=source,
