@@ -38,6 +38,7 @@ from dataproducts.quality.validation import KEY_RULE, Finding
 from dataproducts.source import InputPort, Source
 
 if TYPE_CHECKING:
+    from dataproducts.ports.port import OutputPort
     from dataproducts.sql.query import Query
 
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
@@ -98,6 +99,7 @@ class Dataset(dg.AssetsDefinition):
 
     declaration: Declaration
     function: Callable[..., Any] | None
+    ports: tuple[OutputPort, ...] = ()
 
     @classmethod
     def of(cls, declaration: Declaration, function: Callable[..., Any] | None, run: Callable[..., Any], resources: set[str]) -> Dataset:

@@ -173,7 +173,8 @@ class DataProduct:
         own = name or Path(file).stem
         statement = Statement.of(SqlText.read(self.folder / file), own, self.name, inputs, self.datasets)
         said = description or statement.text.remark or None
-        return self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
+        statement.dataset = self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
+        return statement.dataset
 
     def history(
         self,
@@ -272,6 +273,7 @@ class DataProduct:
     def _keep(self, dataset: Dataset, ports: Sequence[OutputPort]) -> Dataset:
         refuse_doubles(dataset.declaration, ports)
         self.ports[dataset.declaration.name] = [PortAsset.of(dataset, port) for port in ports]
+        dataset.ports = tuple(ports)
         self.datasets[dataset.declaration.name] = dataset
         return dataset
 

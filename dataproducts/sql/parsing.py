@@ -22,11 +22,19 @@ def parsed(text: SqlText, upstreams: Mapping[str, Upstream], partitioned: bool) 
     for reference in text.references:
         if reference.name not in upstreams:
             raise text.fault(reference.offset, f"there is no input {reference.name!r}; {near(reference.name, sorted(upstreams))}")
-    tree = _one_select(text, text.plain({name: name.split("/")[-1] for name in upstreams}))
+    tree = _one_select(text, text.plain(plain_names(upstreams)))
     tables = _named(text, tree, upstreams)
     _refuse_parameters(text, tree, partitioned)
     _refuse_whims(text, tree)
     return tree, tables
+
+
+def plain_names(upstreams: Mapping[str, Upstream]) -> dict[str, str]:
+    """What each reference is called in plain SQL: by the dataset's own name, with the product's where two have the same."""
+    datasets = {up.contract.dataset for up in upstreams.values()}
+    own = [dataset.split("/")[1] for dataset in datasets]
+    called = {d: d.split("/")[1] if own.count(d.split("/")[1]) == 1 else d.replace("/", "__") for d in datasets}
+    return {reference: called[up.contract.dataset] for reference, up in upstreams.items()}
 
 
 def offset_of(node: Any) -> int | None:
@@ -35,12 +43,17 @@ def offset_of(node: Any) -> int | None:
     return min(starts) if starts else None
 
 
+def masked(text: str) -> str:
+    """The text with spaces for comments, strings and quoted names, each as long as what it stands for."""
+    return _PIECES.sub(lambda piece: " " * len(piece.group()), text)
+
+
 def _one_select(text: SqlText, plain: str) -> exp.Query:
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
 
-    bare = _PIECES.sub(lambda piece: " " * len(piece.group()), plain)  # without comments, strings and quoted names
+    bare = masked(plain)
     try:
         statements = [s for s in sqlglot.parse(plain, read="bigquery") if s is not None and not isinstance(s, exp.Semicolon)]
     except TokenError as error:
@@ -88,6 +101,7 @@ def _named(text: SqlText, tree: exp.Query, upstreams: Mapping[str, Upstream]) ->
     from sqlglot import exp
 
     places = {reference.offset: reference.name for reference in text.references}
+    names = plain_names(upstreams)
     numbers = {name: number for number, name in enumerate(sorted(set(places.values())))}
     own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     tables: dict[str, Upstream] = {}
@@ -98,7 +112,7 @@ def _named(text: SqlText, tree: exp.Query, upstreams: Mapping[str, Upstream]) ->
             and (reference := places.get(name.meta.get("start", -1))) is not None
             and not table.args.get("db")
         ):
-            plain = reference.split("/")[-1]
+            plain = names[reference]
             inner = f"_{numbers[reference]}_{plain}"
             if not table.alias:
                 table.set("alias", exp.TableAlias(this=exp.to_identifier(plain)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataproducts.contract import Contract
 from dataproducts.errors import DeclarationError
-from dataproducts.sql.parsing import offset_of, parsed
+from dataproducts.sql.parsing import offset_of, parsed, plain_names
 from dataproducts.sql.text import SqlText, near
 from dataproducts.sql.types import expression, misfit, spelled
 
@@ -36,6 +36,9 @@ class Query:
     contract: Contract
     tree: exp.Query
     tables: Mapping[str, Upstream]
+    references: Mapping[str, Upstream]
+    names: Mapping[str, str]
+    """The name of each input in plain SQL, by reference."""
     lineage: Mapping[str, tuple[tuple[str, str], ...]]
     """Of each column the (input, column) pairs that its values are made of."""
 
@@ -91,7 +94,7 @@ def _check(text: SqlText, upstreams: Mapping[str, Upstream], contract: Contract,
     tree = _qualified(text, tree, schema, tables)
     tree = annotate_types(tree, schema=schema, dialect=DIALECT)
     _refuse_misfits(text, tree, contract, star)
-    return Query(text, contract, tree, tables, _lineage(tree, schema, tables))
+    return Query(text, contract, tree, tables, upstreams, plain_names(upstreams), _lineage(tree, schema, tables))
 
 
 def _qualified(text: SqlText, tree: exp.Query, schema: Any, tables: Mapping[str, Upstream]) -> exp.Query:

@@ -31,6 +31,7 @@ class Statement:
     inputs: dict[str, Dataset | Reaching] = field(default_factory=dict)
     read_as: dict[str, str] = field(default_factory=dict)
     query: Query | None = None
+    dataset: Dataset | None = None
 
     @classmethod
     def of(cls, text: SqlText, name: str, product: str, given: Given, own: Mapping[str, Dataset]) -> Statement:
@@ -74,6 +75,12 @@ class Statement:
         if missing := [key for key in self.inputs if key not in frames]:
             raise DeclarationError(f"{self.product}/{self.name} reads {missing[0]!r}; give a frame of that name")
         return over_frames(self.query, partition, frames)
+
+    def read(self) -> dict[str, Dataset]:
+        """The datasets that it reads, by the names of its inputs; its own where it takes its last partition."""
+        found = {key: given.dataset if isinstance(given, Reaching) else given for key, given in self.inputs.items()}
+        assert self.dataset is not None
+        return {key: self.dataset if dataset is None else dataset for key, dataset in found.items()}
 
     def _found(self, reference: Reference, named: Mapping[str, Any], own: Mapping[str, Dataset]) -> tuple[str, Dataset | Reaching]:
         name = reference.name
