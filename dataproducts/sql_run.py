@@ -13,6 +13,7 @@ from dataproducts.dataset import Declaration, Run
 from dataproducts.errors import DataProductsError, PortUnavailable
 from dataproducts.port_asset import offered
 from dataproducts.sql import duck
+from dataproducts.sql.query import remember
 from dataproducts.sql.statement import Statement
 
 
@@ -35,6 +36,7 @@ class SqlRun(Run):
                 rows = self._engine(context, stack)
             except DataProductsError as error:
                 raise dg.Failure(str(error), allow_retries=isinstance(error, PortUnavailable)) from error
+            remember()
             yield lambda partition, **chosen: rows(partition, chosen)
 
     def _engine(self, context: dg.AssetExecutionContext, stack: ExitStack) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataproducts.contract import Contract
 from dataproducts.errors import DeclarationError
+from dataproducts.sql import remembering
 from dataproducts.sql.parsing import offset_of, parsed, plain_names
 from dataproducts.sql.text import SqlText, near
 from dataproducts.sql.types import expression, misfit, spelled
@@ -28,19 +29,44 @@ class Upstream:
     contract: Contract
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """The tree of a query whose names are all resolved, and by the name that a table has in it the input that it is."""
+
+    tree: exp.Query
+    tables: Mapping[str, Upstream]
+
+
 @dataclass(frozen=True, eq=False)
 class Query:
-    """One SELECT whose names are all resolved. `tables` gives, by the name a table has in `tree`, the input that it is."""
+    """One SELECT over `references`, the inputs by the names under which the file refers to them."""
 
     text: SqlText
     contract: Contract
-    tree: exp.Query
-    tables: Mapping[str, Upstream]
     references: Mapping[str, Upstream]
-    names: Mapping[str, str]
-    """The name of each input in plain SQL, by reference."""
+    partitioned: bool
     lineage: Mapping[str, tuple[tuple[str, str], ...]]
     """Of each column the (input, column) pairs that its values are made of."""
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The tree, made again when it is wanted: a location of a thousand queries runs a few of them, and trees are large."""
+        return _resolved(self.text, self.references, self.contract, self.partitioned)[0]
+
+    @property
+    def tree(self) -> exp.Query:
+        """The query with every column's table, every star written out, and types."""
+        return self.resolved.tree
+
+    @property
+    def tables(self) -> Mapping[str, Upstream]:
+        """The inputs, by their names in `tree`."""
+        return self.resolved.tables
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The name of each input in plain SQL, by reference."""
+        return plain_names(self.references)
 
     @cached_property
     def takes_partition(self) -> bool:
@@ -65,22 +91,31 @@ class Query:
         return translated(self)
 
 
-_KNOWN: dict[tuple[Any, ...], Query] = {}
+_KNOWN: dict[str, Query] = {}
 
 
 def checked(text: SqlText, upstreams: Mapping[str, Upstream], contract: Contract, partitioned: bool) -> Query:
     """The query of a file. `upstreams` are by the names under which the file refers to them.
 
-    Raises DeclarationError with file, line and column for the first thing that is wrong. Checked once for one content of the file.
+    Raises DeclarationError with file, line and column for the first thing that is wrong. One content of a file, over the same contracts,
+    is checked once: in this process, and in those that began after a run has remembered it.
     """
-    read = tuple((name, up.name, up.contract.dataset, up.contract.fingerprint) for name, up in sorted(upstreams.items()))
-    known = (str(text.path), text.digest, read, contract.dataset, contract.fingerprint, partitioned)
-    if known not in _KNOWN:
-        _KNOWN[known] = _check(text, upstreams, contract, partitioned)
-    return _KNOWN[known]
+    mark = remembering.mark(text, {name: (up.name, up.contract) for name, up in upstreams.items()}, contract, partitioned)
+    if mark not in _KNOWN:
+        found = remembering.recalled(mark)
+        if found is None:
+            resolved, schema = _resolved(text, upstreams, contract, partitioned)
+            found = _lineage(resolved.tree, schema, resolved.tables)
+        _KNOWN[mark] = Query(text, contract, dict(upstreams), partitioned, found)
+    return _KNOWN[mark]
 
 
-def _check(text: SqlText, upstreams: Mapping[str, Upstream], contract: Contract, partitioned: bool) -> Query:
+def remember() -> None:
+    """Keep what has been checked in this process for those that come after: Dagster starts one for every run."""
+    remembering.remember({mark: query.lineage for mark, query in _KNOWN.items()})
+
+
+def _resolved(text: SqlText, upstreams: Mapping[str, Upstream], contract: Contract, partitioned: bool) -> tuple[Resolved, Any]:
     from sqlglot import exp
     from sqlglot.optimizer.annotate_types import annotate_types
     from sqlglot.schema import MappingSchema
@@ -94,7 +129,7 @@ def _check(text: SqlText, upstreams: Mapping[str, Upstream], contract: Contract,
     tree = _qualified(text, tree, schema, tables)
     tree = annotate_types(tree, schema=schema, dialect=DIALECT)
     _refuse_misfits(text, tree, contract, star)
-    return Query(text, contract, tree, tables, upstreams, plain_names(upstreams), _lineage(tree, schema, tables))
+    return Resolved(tree, tables), schema
 
 
 def _qualified(text: SqlText, tree: exp.Query, schema: Any, tables: Mapping[str, Upstream]) -> exp.Query:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandera.polars as pa
@@ -12,6 +13,7 @@ import pytest
 import dataproducts as dp
 from dataproducts.errors import DeclarationError
 from dataproducts.sql import query as queries
+from dataproducts.sql import remembering
 from tests.sql.conftest import DAYS, Sales
 
 FAULTS: dict[str, tuple[str, str]] = {
@@ -221,7 +223,27 @@ def test_another_text_is_another_code_version(declare_sql: Callable[..., Any]) -
 
 def test_one_content_of_a_file_is_parsed_once(declare_sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     declare_sql("SELECT id AS a FROM {{ sales }}")
-    monkeypatch.setattr(queries, "_check", lambda *_: pytest.fail("parsed again"))
+    monkeypatch.setattr(queries, "_resolved", lambda *_: pytest.fail("parsed again"))
     declare_sql("SELECT id AS a FROM {{ sales }}")
     with pytest.raises(pytest.fail.Exception, match="parsed again"):
         declare_sql("SELECT id + 1 AS a FROM {{ sales }}")
+
+
+def test_what_a_run_has_checked_is_not_checked_again_by_the_processes_that_follow(
+    shop: Any, declare_sql: Callable[..., Any], materialize: Any, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    def lineage() -> Any:
+        queries._KNOWN.clear()  # as in a new process
+        remembering._file.cache_clear()
+        (spec,) = declare_sql("SELECT COUNT(*) AS number, MAX(id) AS a FROM {{ sales }}", {"a": int, "number": int}).specs
+        return spec.metadata["dagster/column_lineage"]
+
+    first = lineage()
+    assert not (home / "checked_queries.json").exists()
+    assert materialize(shop, "sales", partition="2026-01-02").success
+    assert materialize(shop, "made").success
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "_resolved", lambda *_: pytest.fail("parsed again"))
+        assert lineage() == first
+    (home / "checked_queries.json").write_text("{ garbled")
+    assert lineage() == first
