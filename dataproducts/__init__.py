@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dataproducts.pseudonym import Pseudonym as Pseudonym
     from dataproducts.quality.anonymity import KAnonymity as KAnonymity
     from dataproducts.quality.links import translate as translate
+    from dataproducts.quality.suppression import Suppression as Suppression
 
 _HOME = {
     "BigQuery": "ports.bigquery",
@@ -45,6 +46,7 @@ _HOME = {
     "Pseudonym": "pseudonym",
     "Result": "materialization",
     "Source": "dataset",
+    "Suppression": "quality.suppression",
     "Topic": "ports.kafka.topic",
     "TopicInput": "ports.kafka.reading",
     "UNCHANGED": "materialization",

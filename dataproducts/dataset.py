@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -24,6 +24,7 @@ from dataproducts.errors import (
     DataProductsError,
     DeclarationError,
     PartitionUnavailable,
+    QueryFailed,
     UnknownDataset,
 )
 from dataproducts.history.intervals import incorporate
@@ -37,13 +38,17 @@ from dataproducts.quality.profile import plain
 from dataproducts.quality.validation import KEY_RULE, Finding
 from dataproducts.source import InputPort, Source
 
+if TYPE_CHECKING:
+    from dataproducts.ports.port import OutputPort
+    from dataproducts.sql.query import Query
+
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
 
-SHAPE, ROW_COUNT, UNKNOWN_FIELDS = "shape", "row_count", "unknown_fields"
+SHAPE, ROW_COUNT, UNKNOWN_FIELDS, SMALL_CELLS = "shape", "row_count", "unknown_fields", "small_cells"
 PREFIX = "dataproducts/"  # our metadata keys
 PARTITIONS_PER_RUN = 100
 
-_SETTLED = (ConfigurationError, ContractBreach, ContractChanged, DeclarationError, PartitionUnavailable, UnknownDataset)
+_SETTLED = (ConfigurationError, ContractBreach, ContractChanged, DeclarationError, PartitionUnavailable, QueryFailed, UnknownDataset)
 """What another attempt would only say again."""
 
 
@@ -70,6 +75,8 @@ class Declaration:
     access: str | None = None
     personal: str | None = None
     personal_reason: str | None = None
+    query: Query | None = None
+    """What makes the rows, of a SQL dataset."""
 
     @property
     def name(self) -> str:
@@ -81,6 +88,11 @@ class Declaration:
         """The asset key, [product, dataset]."""
         return dg.AssetKey(self.contract.dataset.split("/"))
 
+    @property
+    def code_version(self) -> str:
+        """That of the contract, and of the query where one makes the rows."""
+        return self.contract.code_version + (f".{self.query.text.digest}" if self.query is not None else "")
+
 
 class Dataset(dg.AssetsDefinition):
     """A Dagster asset that is also the author's function: call it as one, materialize it as the other."""
@@ -89,6 +101,7 @@ class Dataset(dg.AssetsDefinition):
 
     declaration: Declaration
     function: Callable[..., Any] | None
+    ports: tuple[OutputPort, ...] = ()
 
     @classmethod
     def of(cls, declaration: Declaration, function: Callable[..., Any] | None, run: Callable[..., Any], resources: set[str]) -> Dataset:
@@ -146,6 +159,8 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
     }
     if (lineage := column_lineage(d)) is not None:
         metadata["dagster/column_lineage"] = lineage
+    if d.query is not None:
+        metadata[f"{PREFIX}sql"] = dg.MarkdownMetadataValue(f"```sql\n{d.query.text.text.strip()}\n```")
     owners = [f"team:{facts.team}", facts.contact.email]
     return dg.AssetSpec(
         d.key,
@@ -153,8 +168,8 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
         description=d.description,
         owners=owners,
         group_name=facts.name,
-        code_version=contract.code_version,
-        kinds={"delta", *d.kinds},
+        code_version=d.code_version,
+        kinds={"delta", *(["sql"] if d.query is not None else []), *d.kinds},
         tags={
             "dataproducts/access": d.access or str(facts.access.level),
             "dataproducts/personal_data": d.personal or str(facts.personal_data.class_),
@@ -199,7 +214,12 @@ def _brief(rule: Rule) -> str:
 
 
 def column_lineage(d: Declaration) -> dg.TableColumnLineage | None:
-    """Which source field each column is, as declared."""
+    """Which source field each column is, as declared; of a query, which columns it is made of."""
+    if d.query is not None:
+        made_of = d.query.lineage
+        return dg.TableColumnLineage(
+            {n: [dg.TableColumnDep(d.inputs[name].key, column) for name, column in made_of[n.lower()]] for n in d.contract.names}
+        )
     if d.source is not None and d.contract.takes_source:
         deps = {c.name: [dg.TableColumnDep(source_key(d), c.source or c.name)] for c in d.contract.columns if c.source != REST}
         return dg.TableColumnLineage(deps)
@@ -225,6 +245,9 @@ def check_specs(d: Declaration) -> Iterator[dg.AssetCheckSpec]:
     if any(c.source == REST for c in d.contract.columns):
         text = "The source sends no field that the contract does not name; those it does are kept as JSON."
         yield dg.AssetCheckSpec(UNKNOWN_FIELDS, asset=d.key, description=text)
+    if (suppression := d.limits.suppression) is not None:
+        text = f"Nothing tells of a cell of fewer than {suppression.threshold}, by itself or by what is left of a total."
+        yield dg.AssetCheckSpec(SMALL_CELLS, asset=d.key, description=text, blocking=True)
     if isinstance(d.source, InputPort):
         for name, text in d.source.checks.items():
             yield dg.AssetCheckSpec(name, asset=d.key, description=text)
@@ -289,16 +312,22 @@ class Run:
                     arguments[name] = intake.give(partition)
                 else:
                     arguments[name] = getattr(context.resources, name)
-            value = self.function(**arguments)
+            value = function(**arguments)
             return intake.result(partition, value) if intake is not None else value
 
         def note(partition: str) -> dict[str, Any]:
             return {"inputs": used[partition]} if partition in used else {}
 
         at_once = 1 if steps(d.inputs.values()) else None
-        report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context), at_once=at_once)
+        with self.working(context) as function:
+            report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context), at_once=at_once)
         report.faults = intake.faults if intake is not None else {}
         yield from events(context, d, report)
+
+    @contextmanager
+    def working(self, context: dg.AssetExecutionContext) -> Iterator[Callable[..., Any]]:
+        """What makes the rows, for as long as the run makes partitions."""
+        yield self.function
 
 
 class HistoryRun:
@@ -405,6 +434,9 @@ def check_results(d: Declaration, report: Report) -> Iterator[dg.AssetCheckResul
     if any(c.source == REST for c in d.contract.columns):
         fields = sorted({f for found in report.unknown_fields.values() for f in found})
         yield result(UNKNOWN_FIELDS, not fields, warn, **({"fields": ", ".join(fields)} if fields else {}))
+    if d.limits.suppression is not None:
+        seen = report.small_cells
+        yield result(SMALL_CELLS, not seen, error, **({"faults": "\n\n".join(f"{p}: {text}" for p, text in seen.items())} if seen else {}))
     if isinstance(d.source, InputPort):
         for name in d.source.checks:
             found = report.faults.get(name, {})

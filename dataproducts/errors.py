@@ -31,6 +31,10 @@ class SourceError(DataProductsError):
     """The upstream did not answer as agreed: unreachable, truncated, garbled or refusing."""
 
 
+class QueryFailed(DataProductsError):
+    """A SQL dataset's query could not be computed over the rows it read; nothing was stored."""
+
+
 class HistoryError(DataProductsError):
     """The store cannot be read or written: a corrupt file, a full or read-only disk, a closed table."""
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataproducts import settings
 from dataproducts.contract import Contract
-from dataproducts.errors import DeclarationError, PartitionUnavailable
+from dataproducts.errors import DataProductsError, DeclarationError, HistoryError, PartitionUnavailable
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
+from dataproducts.history.table import Holding
 
 if TYPE_CHECKING:
     import dagster as dg
+    import polars as pl
 
     from dataproducts.dataset import Dataset
 
-FrameKind = Literal["lazy", "polars", "pandas", "arrow"]
+FrameKind = Literal["lazy", "polars", "pandas", "arrow", "chosen"]
 """What an author gets an input as."""
 
 Reach = Literal["own", "until", "previous"]
@@ -145,6 +147,8 @@ class Input:
 
     def load(self, versions: list[Version], kind: FrameKind = "lazy") -> Any:
         """Their rows as that kind of frame."""
+        if kind == "chosen":
+            return Chosen(self, tuple(versions))
         history = self.history()
         if self.contract.kind == "history":
             from dataproducts.history import lake
@@ -164,6 +168,35 @@ class Input:
         return frame.to_arrow() if kind == "arrow" else frame
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a run reads of an input, not read yet: the versions, for who reads their files himself."""
+
+    input: Input
+    versions: tuple[Version, ...]
+
+    def holding(self) -> Holding | None:
+        """The local files that hold them; None where they are elsewhere, or hold changes from which the rows follow."""
+        if self.input.contract.kind == "history" or not self.versions:
+            return Holding() if not self.versions else None
+        table = self.input.history().table(self.versions[0].major)
+        if table.remote:
+            return None
+        found = table.holding(self.versions)
+        return Holding(tuple(map(table.absolute, found.whole)), tuple(map(table.absolute, found.part)), found.pairs)
+
+    def frame(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of their rows, in memory."""
+        return self.input.history().collecting(list(self.versions), self.input.load(list(self.versions)).select(columns))
+
+    def damage(self) -> DataProductsError | None:
+        """What cannot be read of them, if anything."""
+        table = self.input.history().table(self.input.contract.version.major)
+        if (found := table.damage(path for v in self.versions for path in v.files)) is None:
+            return None
+        return HistoryError(f"{self.input.dataset}: its history cannot be read: {found}; restore the file from a backup")
+
+
 def frame_kind(annotation: Any, where: str) -> FrameKind:
     """The kind of frame a parameter is annotated with; a lazy frame where it says nothing.
 
@@ -171,6 +204,8 @@ def frame_kind(annotation: Any, where: str) -> FrameKind:
     """
     if annotation is None or annotation in (Any, "Any"):
         return "lazy"
+    if annotation is Chosen:
+        return "chosen"
     text = (
         annotation
         if isinstance(annotation, str)

@@ -34,6 +34,7 @@ from dataproducts.quality.profile import ColumnProfile, profile, profile_markdow
 from dataproducts.quality.pseudonymization import Pseudonymizer
 from dataproducts.quality.quarantine import Quarantine
 from dataproducts.quality.spool import Spool
+from dataproducts.quality.suppression import Suppression
 from dataproducts.quality.validation import (
     SAMPLES,
     Finding,
@@ -88,7 +89,8 @@ class Limits:
     `least_rows`: fewer is a breach. `row_change`: share by which the row count may differ from that of earlier partitions before the
     check warns. `successive`: whether partitions follow each other in time; the row count of others is compared with their own before.
     `refused_share`: with a quarantine, the share of rows that may be refused; above it nothing is stored; None means there is no
-    quarantine and one bad row is a breach. `anonymity`: which combinations of values may not be rare.
+    quarantine and one bad row is a breach. `anonymity`: which combinations of values may not be rare. `suppression`: which cells are hidden
+    before the rows are held against the contract.
     """
 
     least_rows: int = 0
@@ -96,6 +98,7 @@ class Limits:
     successive: bool = True
     refused_share: float | None = None
     anonymity: KAnonymity | None = None
+    suppression: Suppression | None = None
 
 
 @dataclass
@@ -119,8 +122,8 @@ class Report:
     """What became of a run: outcomes by partition, what each rule found, and unknown fields of the source.
 
     `unreadable` counts, by reason, what no row of the contract's shape could be made of. `faults` are what an input port's checks say, by
-    check and partition. `personal` is what was found of personal data that nobody declared, and `rare` what is
-    told of too few, by partition.
+    check and partition. By partition, `personal` is what was found of personal data that nobody declared, `rare` what is told of too few,
+    and `small_cells` what suppression has left to be seen.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -133,6 +136,7 @@ class Report:
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
     personal: dict[str, personal_data.Looked] = field(default_factory=dict)
     rare: dict[str, str] = field(default_factory=dict)
+    small_cells: dict[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -281,6 +285,7 @@ class Materializer:
         spool = stack.enter_context(Spool(self.contract, lambda frame: self._checked(frame, prepared)))
         prepared = _Prepared(partition, spool, refused, 0, {}, findings, holds=result.holds)
         unknown: set[str] = set()
+        whole: list[pl.DataFrame] = []  # where cells are hidden, which takes all rows at once
         for batch in batches(result.rows, self.contract.dataset):
             prepared.received += len(batch)
             if self.pseudonymizer is not None:
@@ -291,9 +296,11 @@ class Materializer:
             report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
             was_on_disk = spool.on_disk
-            spool.add(conformed.frame)
+            (whole.append if self.limits.suppression is not None else spool.add)(conformed.frame)
             if was_on_disk or spool.on_disk:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
+        if whole:
+            spool.add(self._suppressed(pl.concat(whole), prepared, report))
         unreadable = Refused()
         if self.pseudonymizer is not None:
             unreadable = self.pseudonymizer.refused(result.refused)
@@ -307,6 +314,16 @@ class Materializer:
         if unknown:
             report.unknown_fields[partition] = sorted(unknown)
         return prepared
+
+    def _suppressed(self, frame: pl.DataFrame, prepared: _Prepared, report: Report) -> pl.DataFrame:
+        """The rows without their small cells; ContractBreach where any could still be seen."""
+        assert self.limits.suppression is not None
+        done = self.limits.suppression.apply(frame)
+        if (left := self.limits.suppression.left(done.frame)) is not None:
+            report.small_cells[prepared.partition] = left
+            raise ContractBreach(f"{self._where(prepared.partition)}: {left}; nothing was stored")
+        prepared.metadata["suppressed"] = {"primary": done.primary, "secondary": done.secondary}
+        return done.frame
 
     def _checked(self, frame: pl.DataFrame, prepared: _Prepared) -> pl.DataFrame:
         """The rows that keep every rule; the others are refused."""

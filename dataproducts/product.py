@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +31,11 @@ from dataproducts.ports.port import OutputPort
 from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
 from dataproducts.product_file import load_facts
 from dataproducts.quality.anonymity import KAnonymity
+from dataproducts.quality.suppression import Suppression
 from dataproducts.source import InputPort
+from dataproducts.sql.statement import Statement
+from dataproducts.sql.text import SqlText
+from dataproducts.sql_run import SqlRun
 
 _NAME = r"[a-z][a-z0-9_]*"
 
@@ -68,6 +73,7 @@ class DataProduct:
         inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
         source: Source | None = None,
         quarantine: bool | float = False,
+        suppression: Suppression | None = None,
         least_rows: int | None = None,
         row_change: float | None = 0.5,
         freshness: timedelta | None = None,
@@ -94,6 +100,7 @@ class DataProduct:
 
         `kind` is "table" (partitions are parts of one table) or "snapshot" (each partition is the whole as it was then).
         `quarantine` is the share of rows that may be refused and kept aside; True means a tenth. `least_rows` is 1 for snapshots, else 0.
+        `suppression` hides small cells of an aggregate before its rows are validated.
         `row_change` is the share by which the row count may change before a check warns. `freshness` is how old the newest
         materialization may be. `schedule` is a cron line in `time_zone`. `partitions_per_run` bounds the runs of a backfill.
         `personal` is the dataset's personal-data class where it is not the product's; "none" in a product that holds personal data needs
@@ -111,6 +118,10 @@ class DataProduct:
                         f"{contract.dataset} is fed by {source.name}, so its function takes what comes from there; "
                         f"name a parameter {source.parameter!r}"
                     )
+            if suppression is not None:
+                suppression.check(contract)
+                if quarantine:
+                    raise DeclarationError(f"{contract.dataset}: a quarantine keeps rows as they came, small cells too; leave it out")
             upstream = inputs if isinstance(inputs, Mapping) else {_name_of(d, contract.dataset): d for d in inputs}
             found = {p: self.datasets[p] for p in inspect.signature(function).parameters if p in self.datasets and p not in upstream}
             declaration = Declaration(
@@ -125,6 +136,7 @@ class DataProduct:
                     successive=isinstance(partitions, dg.TimeWindowPartitionsDefinition),
                     refused_share=(0.1 if quarantine is True else float(quarantine)) if quarantine else None,
                     anonymity=k_anonymity,
+                    suppression=suppression,
                 ),
                 inputs={n: _input(d, contract, partitions) for n, d in {**upstream, **found}.items()},
                 source=source,
@@ -140,11 +152,36 @@ class DataProduct:
                 personal=str(personal) if personal is not None else None,
                 personal_reason=personal_reason,
             )
+            if isinstance(function, Statement):
+                declaration = replace(declaration, query=function.checked(contract, declaration.inputs, partitions is not None))
             self._check(declaration)
-            run = Run(declaration, function)
+            run = SqlRun(declaration, function) if isinstance(function, Statement) else Run(declaration, function)
             return self._keep(Dataset.of(declaration, function, run, run.resources), ports)
 
         return declare
+
+    def sql_dataset(
+        self,
+        file: str,
+        *,
+        schema: Any,
+        name: str | None = None,
+        inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
+        description: str | None = None,
+        **options: Any,
+    ) -> Dataset:
+        """Declare a dataset whose rows are one SELECT, in BigQuery's dialect, in a file of the product's folder.
+
+        `{{ name }}` in it is a dataset of the product, `{{ product/name }}` one of another, which `inputs` gives; either may be
+        taken with `until` or `previous`. `@partition` is the key of the partition that is made. `name` is by default the file's,
+        `description` the comment it begins with; `options` are those of `dataset`. What it gives is held against the schema here: raises
+        DeclarationError with file, line and column for the first thing that is wrong.
+        """
+        own = name or Path(file).stem
+        statement = Statement.of(SqlText.read(self.folder / file), own, self.name, inputs, self.datasets)
+        said = description or statement.text.remark or None
+        statement.dataset = self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
+        return statement.dataset
 
     def history(
         self,
@@ -244,6 +281,7 @@ class DataProduct:
     def _keep(self, dataset: Dataset, ports: Sequence[OutputPort]) -> Dataset:
         refuse_doubles(dataset.declaration, ports)
         self.ports[dataset.declaration.name] = [PortAsset.of(dataset, port) for port in ports]
+        dataset.ports = tuple(ports)
         self.datasets[dataset.declaration.name] = dataset
         return dataset
 

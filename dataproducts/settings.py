@@ -6,6 +6,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from dataproducts.errors import ConfigurationError, UnknownDataset
 
@@ -40,6 +41,33 @@ def first_day() -> date | None:
 def lake() -> str:
     """URL or path under which every dataset's history lies, DATAPRODUCTS_LAKE (default `lake` under the home)."""
     return os.environ.get("DATAPRODUCTS_LAKE", "").rstrip("/") or str(home() / "lake")
+
+
+def duckdb_memory() -> str:
+    """How much memory DuckDB takes before it goes to disk, DATAPRODUCTS_DUCKDB_MEMORY: "4GB"; half of what there is by default."""
+    text = os.environ.get("DATAPRODUCTS_DUCKDB_MEMORY", "")
+    if text and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", text):
+        raise ConfigurationError(f"DATAPRODUCTS_DUCKDB_MEMORY is {text!r}, which is no amount of memory; write it as 4GB")
+    return text or f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**21}MiB"
+
+
+def sql_engine() -> Literal["duckdb", "bigquery"]:
+    """What computes SQL datasets, DATAPRODUCTS_SQL_ENGINE: by default BigQuery in the environment gcp with a project, else DuckDB."""
+    name = os.environ.get("DATAPRODUCTS_SQL_ENGINE", "")
+    if name not in ("", "duckdb", "bigquery"):
+        raise ConfigurationError(f"DATAPRODUCTS_SQL_ENGINE is {name!r}, and there is no such engine; set it to duckdb or bigquery")
+    is_there = environment() == "gcp" and bool(os.environ.get("BIGQUERY_PROJECT"))
+    return "bigquery" if name == "bigquery" or (not name and is_there) else "duckdb"
+
+
+def maximum_bytes_billed() -> int:
+    """How much one query of a SQL dataset may read at BigQuery, DATAPRODUCTS_SQL_MAXIMUM_BYTES_BILLED; 100 GB by default."""
+    text = os.environ.get("DATAPRODUCTS_SQL_MAXIMUM_BYTES_BILLED", "") or "100000000000"
+    if not text.isdigit() or not int(text):
+        raise ConfigurationError(
+            f"DATAPRODUCTS_SQL_MAXIMUM_BYTES_BILLED is {text!r}, which is no number of bytes; write it as 100000000000"
+        )
+    return int(text)
 
 
 def required(variable: str, why: str) -> str:

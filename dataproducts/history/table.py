@@ -61,6 +61,15 @@ class _Ledger:
     versions: list[Version] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Holding:
+    """The files that hold chosen versions: `whole` hold no others, of `part` only the rows of `pairs` (partition, number) are meant."""
+
+    whole: tuple[str, ...] = ()
+    part: tuple[str, ...] = ()
+    pairs: frozenset[tuple[str, int]] = frozenset()
+
+
 class HistoryTable:
     """A Delta table at a local path or an object-store URL. Reading it needs no more than a Delta reader."""
 
@@ -261,31 +270,35 @@ class HistoryTable:
 
     def scan(self, versions: Sequence[Version], dtypes: Mapping[str, pl.DataType]) -> pl.LazyFrame:
         """The rows of chosen versions with their stamps, from the files that hold them and no others."""
+        holding = self.holding(versions)
+        frames = [self._read(holding.whole, dtypes)] if holding.whole else []
+        if holding.part:
+            partitions = sorted({p for p, _ in holding.pairs})
+            rows = self._read(holding.part, dtypes).filter(
+                pl.col("_partition") == partitions[0] if len(partitions) == 1 else pl.col("_partition").is_in(partitions)
+            )
+            numbers = {n for _, n in holding.pairs}
+            if len(numbers) == 1:
+                rows = rows.filter(pl.col("_version") == numbers.pop())
+            else:
+                pairs = pl.LazyFrame(sorted(holding.pairs), schema={"_partition": pl.String, "_version": pl.Int64}, orient="row")
+                rows = rows.join(pairs, on=["_partition", "_version"], how="semi")
+            frames.append(rows)
+        if not frames:
+            return pl.LazyFrame(schema=dict(dtypes))
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+    def holding(self, versions: Sequence[Version]) -> Holding:
+        """Which files hold these versions, and which of them hold others too."""
         wanted = {(v.partition, v.number) for v in versions}
         holders: dict[str, set[tuple[str, int]]] = {path: set() for v in versions for path in v.files}
         for entry in self.ledger():
             for path in entry.files:
                 if path in holders and entry.rows:
                     holders[path].add((entry.partition, entry.number))
-        whole = [path for path, held in holders.items() if held <= wanted]
-        part = [path for path, held in holders.items() if held - wanted]
-        frames = [self._read(whole, dtypes)] if whole else []
-        if part:
-            chosen = {pair for path in part for pair in holders[path] & wanted}
-            partitions = sorted({p for p, _ in chosen})
-            rows = self._read(part, dtypes).filter(
-                pl.col("_partition") == partitions[0] if len(partitions) == 1 else pl.col("_partition").is_in(partitions)
-            )
-            numbers = {n for _, n in chosen}
-            if len(numbers) == 1:
-                rows = rows.filter(pl.col("_version") == numbers.pop())
-            else:
-                pairs = pl.LazyFrame(sorted(chosen), schema={"_partition": pl.String, "_version": pl.Int64}, orient="row")
-                rows = rows.join(pairs, on=["_partition", "_version"], how="semi")
-            frames.append(rows)
-        if not frames:
-            return pl.LazyFrame(schema=dict(dtypes))
-        return pl.concat(frames) if len(frames) > 1 else frames[0]
+        whole = tuple(path for path, held in holders.items() if held <= wanted)
+        part = tuple(path for path, held in holders.items() if held - wanted)
+        return Holding(whole, part, frozenset(pair for path in part for pair in holders[path] & wanted))
 
     def discard(self, paths: Iterable[str]) -> None:
         """Remove files no commit names. Leaving them would be harmless, so failure is too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from dataproducts.contract import Contract
 from dataproducts.history.intervals import CLOSED, FROM, TO
@@ -11,6 +12,7 @@ from dataproducts.ports.bigquery.columns import BATCH, CONTRACT, DAY, HASH, KNOW
 MOMENT = "moment"
 """The parameter of the as-of function."""
 
+_ANY_DAY = f"held.{DAY} >= DATE '0001-01-01'"
 _SHOWN = (PARTITION, VERSION, KNOWN_AT, CONTRACT, DAY)
 
 
@@ -28,6 +30,15 @@ def as_of(kind: str, names: Sequence[str], key: Sequence[str], rows: str, versio
     return _select(kind, names, key, rows, versions, f"{KNOWN_AT} <= {MOMENT}")
 
 
+def of_versions(
+    kind: str, names: Sequence[str], key: Sequence[str], rows: str, versions: str, parameter: str, days: tuple[date, date] | None
+) -> str:
+    """As `current`, of chosen versions: one of each partition, as "partition number" in an array parameter; `days` are theirs."""
+    known = f"CONCAT({PARTITION}, ' ', CAST({VERSION} AS STRING)) IN UNNEST(@{parameter})"
+    within = f"held.{DAY} BETWEEN DATE '{days[0]}' AND DATE '{days[1]}'" if days else "FALSE"
+    return _select(kind, names, key, rows, versions, known, within)
+
+
 def stored_names(contract: Contract) -> list[str]:
     """Columns that the table of rows holds beside the stamps; of a history the changes that its intervals follow from."""
     return [n for n in contract.names if n != TO] + [CLOSED] if contract.kind == "history" else list(contract.names)
@@ -38,7 +49,7 @@ def quoted(name: str) -> str:
     return f"`{name}`"
 
 
-def _select(kind: str, names: Sequence[str], key: Sequence[str], rows: str, versions: str, known: str) -> str:
+def _select(kind: str, names: Sequence[str], key: Sequence[str], rows: str, versions: str, known: str, days: str = _ANY_DAY) -> str:
     if kind == "snapshot":  # successive states of the whole
         newest = f"ORDER BY {PARTITION} DESC, {VERSION} DESC\n  LIMIT 1"
     else:
@@ -51,7 +62,7 @@ def _select(kind: str, names: Sequence[str], key: Sequence[str], rows: str, vers
     # the table demands a filter on its day; readers' own filters on it reach the table
     held = (
         f"FROM {quoted(rows)} AS held\nJOIN chosen\n  ON held.{PARTITION} = chosen.{PARTITION}\n  AND held.{VERSION} = chosen.{VERSION}\n"
-        f"  AND held.{BATCH} = chosen.{BATCH}\nWHERE held.{DAY} >= DATE '0001-01-01'"
+        f"  AND held.{BATCH} = chosen.{BATCH}\nWHERE {days}"
     )
     if kind != "history":
         return f"{chosen}\nSELECT\n  {shown}\n{held}"
