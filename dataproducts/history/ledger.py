@@ -54,6 +54,11 @@ class Version:
         """Major version of the contract the rows passed, which is also the table that holds them."""
         return int(self.contract.split(".", 1)[0])
 
+    @property
+    def first_hash(self) -> str:
+        """The content hash it was committed with, which an erasure makes void: ports that have had the version know it by that."""
+        return str(self.note.get("erased", {}).get("void_hash") or self.content_hash)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the time in ISO 8601 with its offset."""
         return {
