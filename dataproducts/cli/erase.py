@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +11,10 @@ import click
 
 from dataproducts.cli import tables
 from dataproducts.cli.tables import Heading
-from dataproducts.errors import ConfigurationError, HistoryError
+from dataproducts.errors import HistoryError
 
 if TYPE_CHECKING:
-    from dataproducts.erasure.erasing import Report, World
+    from dataproducts.erasure.erasing import Report
 
 
 @click.command()
@@ -47,12 +45,13 @@ def erase(
     replay and backfill obeys it.
     """
     from dataproducts.erasure import erasing
+    from dataproducts.erasure.here import here
     from dataproducts.erasure.keys import written
 
     if resume:
         if name or key or keys_file:
             raise click.UsageError("--resume finishes what was begun, and takes no dataset and no key")
-        with _world() as world:
+        with here() as world:
             reports = erasing.resume(world, tables.note)
         _resumed(reports, as_json)
         return
@@ -66,7 +65,7 @@ def erase(
     from dataproducts import settings
 
     settings.split_name(name)
-    with _world() as world:
+    with here() as world:
         plan = erasing.plan(world, name, texts)
         erasing.refuse_telling(plan, reason, ground)
         if not yes:
@@ -129,32 +128,6 @@ def _remake(report: Report) -> None:
             if failed:
                 raise HistoryError(f"erased, but {failed[0].error}")
             tables.note(f"{name}: {tables.count(len(keys) or 1, 'partition')} made again")
-
-
-@contextmanager
-def _world() -> Iterator[World]:
-    """What is at hand here: of a lake without code, the lake."""
-    import dagster as dg
-
-    from dataproducts import settings
-    from dataproducts.cli.location import declared
-    from dataproducts.cli.runs import dagster_instance
-    from dataproducts.definitions import port_resources, products, resources
-    from dataproducts.erasure.erasing import World
-    from dataproducts.publication.ports import resource_keys
-
-    try:
-        declared()
-    except ConfigurationError:
-        yield World(settings.lake())
-        return
-    located = products()
-    given = {**port_resources(located), **resources()}
-    with (
-        dagster_instance() as instance,
-        dg.build_resources({key: given[key] for key in resource_keys(located)}, instance=instance) as opened,
-    ):
-        yield World(settings.lake(), located, instance, opened._asdict(), catalog=True)
 
 
 def _who() -> str:

@@ -95,22 +95,25 @@ def _typed(
 ) -> pl.DataFrame:
     made = {}
     for name in columns:
-        texts = pl.Series(name, [_plain(row[name]) for row in rows], dtype=pl.String)
         dtype = dtypes[name]
-        if isinstance(dtype, pl.Datetime):
-            values = texts.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-        elif isinstance(dtype, pl.Date):
-            values = texts.str.to_date("%Y-%m-%d", strict=False)
-        elif isinstance(dtype, pl.Binary):
-            values = texts.str.decode("hex", strict=False)
-        elif isinstance(dtype, pl.Boolean):
-            values = texts.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
-        else:
-            values = texts.cast(dtype, strict=False)
+        values = typed(pl.Series(name, [_plain(row[name]) for row in rows], dtype=pl.String), dtype)
         if values.null_count():
             raise MalformedKey(f"{where[values.is_null().arg_max() or 0]} is no {dtype}, the type of {name!r} in {dataset}; correct it")
         made[name] = values
     return pl.DataFrame(made)
+
+
+def typed(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Texts, as people and JSON write them, as values of a column; missing where one is no such value."""
+    if isinstance(dtype, pl.Datetime):
+        return texts.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    if isinstance(dtype, pl.Date):
+        return texts.str.to_date("%Y-%m-%d", strict=False)
+    if isinstance(dtype, pl.Binary):
+        return texts.str.decode("hex", strict=False)
+    if isinstance(dtype, pl.Boolean):
+        return texts.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
+    return texts.cast(dtype, strict=False)
 
 
 def _plain(value: Any) -> str:

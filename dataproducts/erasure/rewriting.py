@@ -188,7 +188,7 @@ def _instead(
     note[ERASED] = {
         "count": before.get("count", 0) + lost,
         "at": at.isoformat(),
-        "void_hash": before.get("void_hash") or version.content_hash,  # what ports that have the version know it by
+        "void_hashes": [*version.void_hashes, version.content_hash],  # what ports that have the version know it by
     }
     return replace(version, files=files, rows=rows, content_hash=hashes[pair], note=note)
 

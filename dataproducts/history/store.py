@@ -253,7 +253,14 @@ class DatasetHistory:
                 )
 
     def _damage(self, versions: Sequence[Version], error: BaseException) -> HistoryError:
+        now = {(v.partition, v.number): v for v in self.refresh().versions()}
         for version in versions:
+            held = now.get((version.partition, version.number))
+            if held is not None and held.files != version.files:
+                return HistoryError(
+                    f"{self.dataset}: partition {version.partition!r} version {version.number} was rewritten by an erasure while it was "
+                    "read; read it again"
+                )
             if (found := self.table(version.major).damage(version.files)) is not None:
                 return HistoryError(
                     f"{self.dataset}: partition {version.partition!r} version {version.number} cannot be read: {found}; "

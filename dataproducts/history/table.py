@@ -214,6 +214,9 @@ class HistoryTable:
                 merged = sorted([*held.versions, *read], key=lambda v: (v.partition, v.number))
                 self._ledger = _Ledger(at, frozenset(paths), merged)
             except (*UNREADABLE, ValueError) as error:
+                self.refresh()
+                if self._opened().version() != at:  # an erasure has replaced the ledger since
+                    return self.ledger()
                 found = self.damage(paths) or f"its ledger is damaged ({error})"
                 raise HistoryError(
                     f"{self.dataset}: the history at {self.url} cannot be read: {found}; restore it from a backup"

@@ -62,7 +62,9 @@ def test_no_byte_is_found_under_the_home_afterwards_and_a_run_brings_none_back(s
     assert any("/dagster/" in path for path in held)
     assert any("stations_history" in path for path in held)
 
-    report = json.loads(stations.ok("erase", "weather/stations", "--key", GONE, "--reason", "asked for it", "--ground", "art. 17", "--yes", "--json"))
+    report = json.loads(
+        stations.ok("erase", "weather/stations", "--key", GONE, "--reason", "asked for it", "--ground", "art. 17", "--yes", "--json")
+    )
     assert report["state"] == "done"
     removed = {place["place"]: place["removed"] for place in report["places"]}
     assert removed.pop("Dagster's event log") > 0
@@ -90,7 +92,14 @@ def test_the_catalog_follows_what_is_left(stations: Location) -> None:
 
 
 def test_refused_rows_of_persons_go_by_number(location: Location) -> None:
-    location.rows(people=[{"number": 7, "name": "Ola Oppdiktet"}, {"number": 90917731, "name": ""}, {"number": 8, "name": "Kari Oppdiktet"}, {"number": 90917732}])
+    location.rows(
+        people=[
+            {"number": 7, "name": "Ola Oppdiktet"},
+            {"number": 90917731, "name": ""},
+            {"number": 8, "name": "Kari Oppdiktet"},
+            {"number": 90917732},
+        ]
+    )
     location.ok("materialize", "weather/people")
     location.ok("erase", "weather/people", "--key", "90917732", "--reason", "asked for it", "--yes")
     location.ok("erase", "weather/people", "--key", "7", "--reason", "asked for it", "--yes")

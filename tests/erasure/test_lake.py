@@ -52,7 +52,7 @@ def test_every_version_of_every_partition_loses_the_row_and_keeps_number_and_tim
     assert [(v.partition, v.number, v.known_at) for v in after] == [(v.partition, v.number, v.known_at) for v in before]
     assert [v.rows for v in after] == [1, 1, 1, 0]
     assert after[2] == before[2]
-    assert after[0].note["erased"] | {"at": ""} == {"count": 1, "at": "", "void_hash": before[0].content_hash}
+    assert after[0].note["erased"] | {"at": ""} == {"count": 1, "at": "", "void_hashes": [before[0].content_hash]}
     DatasetHistory(lake, "shop/sales").verify(after)
     assert reading.read("shop/sales", as_of=before[0].known_at)["who"].tolist() == [OTHER, OTHER]
     assert not found_in(Path(lake), WHO)
