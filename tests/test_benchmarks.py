@@ -19,7 +19,7 @@ def run(*arguments: str) -> Result:
 
 
 # CI sees that each of them runs; a person who runs the tests is not to wait for all
-RUN = NAMES if os.environ.get("CI") else ("bulk", "commits", "read", "scd2")
+RUN = NAMES if os.environ.get("CI") else ("bulk", "commits", "read", "scd2", "erasure")
 
 
 @pytest.mark.parametrize("name", RUN)
