@@ -34,7 +34,7 @@ ROUNDS = {"small": 1, "full": 5}
 def main(names: tuple[str, ...], size: Size, peers: bool, rounds: int | None, as_json: bool) -> None:
     """Measure the kit beside a floor in the same run. A missed target is information: the exit status stays 0.
 
-    NAME is one of bulk, backfill, commits, read, scd2, load, publish, catalog, bigquery, kafka_in, kafka_out and erasure; all of them by default.
+    NAME is one of bulk, backfill, commits, read, scd2, load, publish, catalog, bigquery, kafka_in, kafka_out and erasure; by default all.
     """
     found: list[Comparison] = []
     about = machine()

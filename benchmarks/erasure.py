@@ -1,7 +1,7 @@
 """Erase a thousand keys from a dataset of many versions: the lake, its registry and its proof, beside rewriting the same files by hand.
 
-Floor of `erasure`: polars reads each of the files, leaves the rows out and writes it. Floor of `erasure in few files`: `erasure` itself, whose
-keys stand in ten times as many files.
+Floor of `erasure`: polars reads each of the files, leaves the rows out and writes it. Floor of `erasure in few files`: `erasure` itself,
+whose keys stand in ten times as many files.
 """
 
 from __future__ import annotations

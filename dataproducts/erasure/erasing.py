@@ -12,7 +12,7 @@ from dataproducts.erasure import places
 from dataproducts.erasure.derived import Columns, Derived, derived
 from dataproducts.erasure.keys import Keys
 from dataproducts.erasure.registry import QUARANTINE, Line, Registry
-from dataproducts.erasure.rewriting import found, rewrite, values
+from dataproducts.erasure.rewriting import Read, found, rewrite
 from dataproducts.erasure.secret import Secret, secret
 from dataproducts.erasure.subjects import Erased, Subjects
 from dataproducts.errors import DataProductsError, HistoryError, UnknownDataset
@@ -90,6 +90,7 @@ class Plan:
     keys: Keys
     reach: Derived
     report: Report
+    read: Read = field(default_factory=dict)
 
     def erased(self, dataset: str, at_hand: Secret | None = None) -> Erased:
         """Those to erase from one of the datasets; by hash as well where the secret is given."""
@@ -117,17 +118,14 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
         erased = made.erased(dataset)
         of_dataset, refused = DatasetHistory(world.root, dataset), DatasetHistory(world.root, dataset + QUARANTINE)
         rows, kept = found(of_dataset, erased), found(refused, erased.of_quarantine())
-        made.report.places.append(Place(dataset, sum(rows.values()), versions=len(rows)))
-        if kept:
-            made.report.places.append(Place(f"{dataset}, quarantine", sum(kept.values()), versions=len(kept)))
-        if len(keys.spelled) > 1 and not lenient:
-            for subjects in erased.subjects:
-                met |= values(of_dataset, subjects)
-            for value in keys.spelled - met if kept else ():
-                one = replace(made, keys=replace(keys, spelled=frozenset({value}))).erased(dataset)
-                met |= {value} if found(refused, one.of_quarantine()) else set()
-        elif rows or kept:
-            met |= keys.spelled
+        made.read.update({**rows.read, **kept.read})
+        made.report.places.append(Place(dataset, rows.rows, versions=rows.versions))
+        if kept.rows:
+            made.report.places.append(Place(f"{dataset}, quarantine", kept.rows, versions=kept.versions))
+        met |= rows.values & keys.spelled
+        for value in keys.spelled - met if kept.rows and not lenient else ():
+            one = replace(made, keys=replace(keys, spelled=frozenset({value}))).erased(dataset)
+            met |= {value} if found(refused, one.of_quarantine()).rows else set()
     if unknown := keys.spelled - met - _registered(world, name, keys):
         if len(unknown) == len(keys.spelled) and not lenient:
             raise UnknownDataset(
@@ -169,7 +167,7 @@ def erase(made: Plan, *, reason: str, ground: str = "", who: str, say: Callable[
     say("written to the registry")
     erased = {dataset: made.erased(dataset, at_hand) for dataset in made.reach.columns}
     report = Report(made.report.dataset, made.report.keys, erasure, untold=made.reach.untold)
-    _carry_out(made.world, registry, erasure, erased, report, say)
+    _carry_out(made.world, registry, erasure, erased, report, say, made.read)
     return report
 
 
@@ -187,7 +185,13 @@ def resume(world: World, say: Callable[[str], None] = lambda text: None) -> list
 
 
 def _carry_out(
-    world: World, registry: Registry, erasure: str, erased: Mapping[str, Erased], report: Report, say: Callable[[str], None]
+    world: World,
+    registry: Registry,
+    erasure: str,
+    erased: Mapping[str, Erased],
+    report: Report,
+    say: Callable[[str], None],
+    read: Read | None = None,
 ) -> None:
     now = datetime.now(UTC)
     for name in erased:  # first all of them, so that nothing is made from one that is not clean yet
@@ -197,7 +201,7 @@ def _carry_out(
     touched: dict[str, set[tuple[str, int]]] = {}
     for name, one in erased.items():
         for place, target in ((name, one), (f"{name}, quarantine", one.of_quarantine())):
-            done = rewrite(DatasetHistory(world.root, target.dataset), target, erasure, now)
+            done = rewrite(DatasetHistory(world.root, target.dataset), target, erasure, now, read)
             later = f"{done.pending} files are being written by runs that will discard them" if done.pending else ""
             if place == name or done.rows:
                 report.places.append(Place(place, done.rows, done.rows, len(done.versions), later))

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from dataproducts.erasure.subjects import ERASED, Erased, Subjects, spelled
+from dataproducts.erasure.subjects import ERASED, Erased
 from dataproducts.errors import HistoryError
 from dataproducts.history.content import content_hash
 from dataproducts.history.ledger import LEDGER, Version, parse
@@ -37,48 +37,53 @@ class Rewritten:
     pending: int = 0
 
 
-def found(history: DatasetHistory, erased: Erased) -> dict[tuple[str, int], int]:
-    """How many rows of each version, by (partition, number), are of those who are erased. Reads the columns that tell and no others."""
-    counts: dict[tuple[str, int], int] = {}
-    for table, path in _files(history):
-        for pair, rows in _counted(table, path, erased).items():
-            counts[pair] = counts.get(pair, 0) + rows
-    return counts
+Read = dict[str, dict[tuple[str, int], int]]
+"""Rows by (partition, version number), for each file that has been read: files never change, so none is read twice."""
 
 
-def values(history: DatasetHistory, subjects: Subjects) -> set[str]:
-    """The known values that are stored in any version."""
-    met: set[str] = set()
-    for table, path in _files(history):
-        if met == subjects.known:
-            break
-        names = pl.read_parquet_schema(table.absolute(path))
-        if set(subjects.columns) <= names.keys():
-            for frame in _pieces(table, path, list(subjects.columns)):
-                texts = frame.select(spelled(subjects.columns, frame.schema)).to_series()
-                met |= set(texts.filter(texts.is_in(list(subjects.known)).fill_null(False)))
-    return met
+@dataclass
+class Found:
+    """What a history holds of those who are to be erased: rows by file and version, and which of the known values there are."""
+
+    read: Read = field(default_factory=dict)
+    values: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """How many rows, of all versions."""
+        return sum(rows for counts in self.read.values() for rows in counts.values())
+
+    @property
+    def versions(self) -> int:
+        """How many versions have some."""
+        return len({pair for counts in self.read.values() for pair in counts})
 
 
-def _files(history: DatasetHistory) -> Iterator[tuple[HistoryTable, str]]:
+def found(history: DatasetHistory, erased: Erased) -> Found:
+    """Look for them in every version of every major. Reads the columns that tell and no others."""
+    result = Found()
     for table in history.refresh().tables():
         for path in sorted({path for version in table.ledger() for path in version.files}):
-            yield table, path
+            result.read[path] = _counted(table, path, erased, result.values)
+    return result
 
 
-def rewrite(history: DatasetHistory, erased: Erased, mark: str, at: datetime) -> Rewritten:
-    """Erase from every version of every major. When it ends nothing of them is stored, and nothing can be stored of them again."""
+def rewrite(history: DatasetHistory, erased: Erased, mark: str, at: datetime, read: Read | None = None) -> Rewritten:
+    """Erase from every version of every major. When it ends nothing of them is stored, and nothing can be stored of them again.
+
+    `read` is what is known of files already.
+    """
     done = Rewritten()
     for table in history.refresh().tables():
         table.begin_erasure(mark)
-        _rewrite(table, erased, at, done)
+        _rewrite(table, erased, at, done, read or {})
         _sweep(table, erased, done)
         table.end_erasure()
     return done
 
 
-def _rewrite(table: HistoryTable, erased: Erased, at: datetime, done: Rewritten) -> None:
-    held: dict[str, dict[tuple[str, int], int]] = {}  # files never change, so each is read once
+def _rewrite(table: HistoryTable, erased: Erased, at: datetime, done: Rewritten, read: Read) -> None:
+    held = dict(read)
     for attempt in range(_ATTEMPTS):
         table.refresh()
         if table.is_append_only:  # another erasure has ended
@@ -120,8 +125,8 @@ def _rewrite(table: HistoryTable, erased: Erased, at: datetime, done: Rewritten)
     raise HistoryError(f"{table.dataset}: other writers kept committing first, {_ATTEMPTS} times in a row; run the erasure again")
 
 
-def _counted(table: HistoryTable, path: str, erased: Erased) -> dict[tuple[str, int], int]:
-    """The rows of a file that are theirs, by (partition, version number)."""
+def _counted(table: HistoryTable, path: str, erased: Erased, values: set[str] | None = None) -> dict[tuple[str, int], int]:
+    """The rows of a file that are theirs, by (partition, version number); and the values that are met, where somebody collects them."""
     names = list(pl.read_parquet_schema(table.absolute(path)))
     needed = erased.needs(names)
     if not needed:
@@ -130,6 +135,8 @@ def _counted(table: HistoryTable, path: str, erased: Erased) -> dict[tuple[str, 
     stamps = ["_partition", "_version"]
     for frame in _pieces(table, path, [*needed, *stamps]):
         hit = frame.filter(erased.hits(frame.select(needed)))
+        if values is not None and hit.height and not erased.is_quarantine:
+            values.update(text for one in erased.subjects if set(one.columns) <= set(needed) for text in one.spelled(hit))
         for partition, number, rows in hit.group_by(stamps).len().iter_rows():
             counts[partition, number] = counts.get((partition, number), 0) + rows
     return counts

@@ -79,6 +79,27 @@ class Subjects:
             return frozenset()
         return self.hashes - frozenset(self.secret.hashed(self.known))
 
+    def hits(self, frame: pl.DataFrame) -> pl.Series:
+        """Which rows are theirs; values that are all known are compared as they are, which costs no text and no hash."""
+        if len(self.columns) == 1 and not self.unknown:
+            (name,) = self.columns
+            return frame.get_column(name).is_in(self._native(frame.schema[name]).implode()).fill_null(False)
+        return self.among(self.spelled(frame))
+
+    def spelled(self, frame: pl.DataFrame) -> pl.Series:
+        """The values of each row, spelled."""
+        return frame.select(spelled(self.columns, frame.schema)).to_series()
+
+    def _native(self, dtype: pl.DataType) -> pl.Series:
+        texts = pl.Series([text.partition(":")[2] for text in sorted(self.known)], dtype=pl.String)
+        if isinstance(dtype, pl.Datetime):
+            return texts.cast(pl.Int64).cast(dtype)
+        if isinstance(dtype, pl.Date):
+            return texts.str.to_date("%Y-%m-%d")
+        if isinstance(dtype, pl.Binary):
+            return texts.str.decode("hex")
+        return texts == "true" if isinstance(dtype, pl.Boolean) else texts.cast(dtype)
+
     def among(self, texts: pl.Series) -> pl.Series:
         """Which of these spelled values are theirs. Values are hashed once each, and not at all where all of them are known."""
         hit = texts.is_in(list(self.known)).fill_null(False) if self.known else pl.repeat(False, len(texts), eager=True)
@@ -124,7 +145,7 @@ class Erased:
         hit = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
         for one in self.subjects:
             if set(one.columns) <= set(frame.columns):
-                hit |= one.among(frame.select(spelled(one.columns, frame.schema)).to_series())
+                hit |= one.hits(frame)
         return hit
 
     def without(self, frame: pl.DataFrame) -> pl.DataFrame:
