@@ -15,21 +15,9 @@ from rich.table import Table
 from benchmarks.measurement import Comparison, Size, machine
 from benchmarks.peers import PeerFailed, Peers
 
-NAMES = (
-    "bulk",
-    "backfill",
-    "commits",
-    "read",
-    "scd2",
-    "sql",
-    "load",
-    "publish",
-    "catalog",
-    "bigquery",
-    "kafka_in",
-    "kafka_out",
-    "personal",
-)
+_OF_DATA = ("bulk", "backfill", "commits", "read", "scd2", "sql", "personal", "erasure")
+_OF_THE_REST = ("load", "publish", "catalog", "bigquery", "kafka_in", "kafka_out")
+NAMES = (*_OF_DATA, *_OF_THE_REST)
 ROUNDS = {"small": 1, "full": 5}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataproducts.contract import column as column
     from dataproducts.dataset import Dataset as Dataset
     from dataproducts.dataset import Source as Source
+    from dataproducts.erasure.feed import erasure_feed as erasure_feed
     from dataproducts.errors import DataProductsError as DataProductsError
     from dataproducts.history.lake import Version as Version
     from dataproducts.history.lake import changes as changes
@@ -53,6 +54,7 @@ _HOME = {
     "Version": "history.lake",
     "changes": "history.lake",
     "column": "contract",
+    "erasure_feed": "erasure.feed",
     "previous": "inputs",
     "read": "history.lake",
     "scan": "history.lake",

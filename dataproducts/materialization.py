@@ -165,6 +165,8 @@ class _Prepared:
     kept: Version | None = None  # of the quarantine, with this delivery's refused rows
     holds: Callable[[Sequence[Version], Collection[str]], bool] | None = None
     links: list[pl.DataFrame] = field(default_factory=list)  # from the pseudonyms of former keys
+    erased: int = 0  # rows of those whom the registry of erasures names, which are left out
+    obeys: int = 0  # lines of the registry that is by
     put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
 
 
@@ -286,17 +288,22 @@ class Materializer:
         prepared = _Prepared(partition, spool, refused, 0, {}, findings, holds=result.holds)
         unknown: set[str] = set()
         whole: list[pl.DataFrame] = []  # where cells are hidden, which takes all rows at once
+        erased = self.history.erased()
         for batch in batches(result.rows, self.contract.dataset):
             prepared.received += len(batch)
             if self.pseudonymizer is not None:
                 batch, links = self.pseudonymizer.batch(batch)
                 prepared.links += links
             conformed = conform(batch, self.contract)
+            frame = conformed.frame
+            if erased is not None:
+                frame = erased.without(frame)
+                prepared.erased += conformed.frame.height - frame.height + conformed.refused.drop(erased.names)
             refused.extend(conformed.refused)
             report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
             was_on_disk = spool.on_disk
-            (whole.append if self.limits.suppression is not None else spool.add)(conformed.frame)
+            (whole.append if self.limits.suppression is not None else spool.add)(frame)
             if was_on_disk or spool.on_disk:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
         if whole:
@@ -307,10 +314,13 @@ class Materializer:
         else:
             for record, rule in result.refused:
                 unreadable.add(record, [rule])
+        prepared.received += len(unreadable)
+        if erased is not None:
+            prepared.erased += unreadable.drop(erased.names)
+            prepared.obeys = erased.count
         report.count_unreadable(unreadable)
         refused.extend(unreadable)
-        prepared.received += len(unreadable)
-        prepared.metadata.update(result.metadata)
+        prepared.metadata.update(erased.scrubbed(dict(result.metadata)) if erased is not None else result.metadata)
         if unknown:
             report.unknown_fields[partition] = sorted(unknown)
         return prepared
@@ -468,7 +478,9 @@ class Materializer:
             if self._harmless(prepared, _again(good), good.height, report, traces) and self._accepted(prepared, good.height, report):
                 digest = content_hash([good], self.contract.dtypes)
                 chunks = _again(good)
-                drafts.append((prepared, Draft(prepared.partition, chunks, good.height, digest, self._note(prepared))))
+                drafts.append(
+                    (prepared, Draft(prepared.partition, chunks, good.height, digest, self._note(prepared), obeys=prepared.obeys))
+                )
                 self._describe(prepared, good.lazy(), good.height, good.head(5), report)
         return drafts
 
@@ -486,7 +498,7 @@ class Materializer:
         if not self._accepted(prepared, spool.rows, report):
             return []
         digest = content_hash(spool.chunks(), self.contract.dtypes)
-        draft = Draft(prepared.partition, spool.chunks, spool.rows, digest, self._note(prepared))
+        draft = Draft(prepared.partition, spool.chunks, spool.rows, digest, self._note(prepared), obeys=prepared.obeys)
         self._describe(prepared, spool.lazy(), spool.rows, next(spool.chunks()).head(5), report)
         return [(prepared, draft)]
 
@@ -523,7 +535,8 @@ class Materializer:
                 prepared.refused.rules[aside.get_column("_at")[index]].extend(names)
 
     def _note(self, prepared: _Prepared) -> dict[str, Any]:
-        return {**prepared.metadata, "run": self.run, "received": prepared.received, "refused": len(prepared.refused)}
+        erased = {"erased": {"count": prepared.erased}} if prepared.erased else {}
+        return {**prepared.metadata, "run": self.run, "received": prepared.received, "refused": len(prepared.refused), **erased}
 
     def _harmless(
         self,

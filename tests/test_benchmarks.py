@@ -19,7 +19,7 @@ def run(*arguments: str) -> Result:
 
 
 # CI sees that each of them runs; a person who runs the tests is not to wait for all
-RUN = NAMES if os.environ.get("CI") else ("bulk", "commits", "personal", "read", "scd2", "sql")
+RUN = NAMES if os.environ.get("CI") else ("bulk", "commits", "erasure", "personal", "read", "scd2", "sql")
 
 
 @pytest.mark.parametrize("name", RUN)

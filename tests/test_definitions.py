@@ -134,6 +134,7 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
     assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
         "arbeidsplassen_automation": "RUNNING",
         "enhetsregisteret_automation": "RUNNING",
+        "enhetsregisteret_fjernet": "RUNNING",
         "publish_metadata": "RUNNING",
     }
 
@@ -405,5 +406,6 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
     assert {sensor["name"] for sensor in listed["sensors"]} == {
         "arbeidsplassen_automation",
         "enhetsregisteret_automation",
+        "enhetsregisteret_fjernet",
         "publish_metadata",
     }

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,13 @@ class Database:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(sa.text("select version_num from alembic_version")).scalar()
+
+    def compact(self) -> None:
+        """Write SQLite's file anew, so that nothing stays in it that no table holds any more."""
+        if self.is_sqlite:
+            with _told(), self._writer, closing(self._writing.raw_connection()) as connection:
+                connection.cursor().execute("vacuum")
+                connection.cursor().execute("pragma wal_checkpoint(truncate)")
 
     def close(self) -> None:
         """Give back every connection."""

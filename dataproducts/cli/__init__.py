@@ -7,6 +7,7 @@ import click
 from dataproducts import __version__
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
+from dataproducts.cli.erase import erase
 from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
 from dataproducts.cli.materialize import materialize
@@ -29,7 +30,8 @@ def cli() -> None:
     """
 
 
-for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, reconcile, catalog, new, init):
+_ORDER = (up, list_datasets, materialize, versions, read, changes, quarantine, erase, contract, reconcile, catalog, new, init)
+for command in _ORDER:
     cli.add_command(command)
 
 

@@ -54,6 +54,16 @@ class Version:
         """Major version of the contract the rows passed, which is also the table that holds them."""
         return int(self.contract.split(".", 1)[0])
 
+    @property
+    def void_hashes(self) -> tuple[str, ...]:
+        """The content hashes it had before each erasure of some of its rows, oldest first: ports may know it by one of them."""
+        return tuple(self.note.get("erased", {}).get("void_hashes", ()))
+
+    @property
+    def first_hash(self) -> str:
+        """The content hash it was committed with."""
+        return next(iter(self.void_hashes), self.content_hash)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the time in ISO 8601 with its offset."""
         return {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -20,6 +20,10 @@ from dataproducts.errors import ContractBreach, HistoryError, UnknownDataset
 from dataproducts.history.content import canonical_order, content_hash, spelled
 from dataproducts.history.ledger import STAMPS, Version, newest
 from dataproducts.history.table import UNREADABLE, Conflict, HistoryTable, Overtaken
+
+if TYPE_CHECKING:
+    from dataproducts.erasure.registry import Registry
+    from dataproducts.erasure.subjects import Erased
 
 _ATTEMPTS = 50
 _CELLS_AT_ONCE = 4_000_000  # rows x columns written in one piece
@@ -30,6 +34,7 @@ class Draft:
     """A validated partition on its way in: rows in canonical order as one or more frames, their count and hash.
 
     `follows` is the number of the version the rows were made from (0: there was none), where they were made from one.
+    `obeys` is how many lines of the registry of erasures the rows have been held against.
     """
 
     partition: str
@@ -38,6 +43,7 @@ class Draft:
     content_hash: str
     note: dict[str, Any] = field(default_factory=dict)
     follows: int | None = None
+    obeys: int = 0
 
     @classmethod
     def of(
@@ -69,6 +75,7 @@ class DatasetHistory:
         self.root = root
         self.dataset = dataset
         self._tables: dict[int, HistoryTable] = {}
+        self._registry: Registry | None = None
 
     def table(self, major: int) -> HistoryTable:
         """The table of one major version, which need not exist yet."""
@@ -105,6 +112,19 @@ class DatasetHistory:
         """The newest version of each partition, or the newest known at or before `as_of`; within one major if given."""
         return newest([v for v in self.versions() if major in (None, v.major)], as_of)
 
+    def erased(self) -> Erased | None:
+        """Those whose rows must not be stored, as the registry of erasures says now; None, at no cost, where there is nobody."""
+        if not any(table.has_erasures for table in self.tables()):
+            return None
+        return self._erased()
+
+    def _erased(self) -> Erased | None:
+        if self._registry is None:
+            from dataproducts.erasure.registry import Registry
+
+            self._registry = Registry(self.root)
+        return self._registry.refresh().erased(self.dataset)
+
     def commit(
         self,
         drafts: Sequence[Draft],
@@ -134,6 +154,8 @@ class DatasetHistory:
                 held = newest(self._known(contract))
                 if any(d.follows not in (None, held[d.partition].number if d.partition in held else 0) for d in drafts):
                     raise Overtaken
+                erased = self._erased() if table.has_erasures else None
+                drafts = [_obeying(d, erased, contract) for d in drafts] if erased is not None else drafts
                 fresh = [d for d in drafts if not _same(held.get(d.partition), d, contract)]
                 if not fresh:
                     self._drop(table, written)
@@ -141,7 +163,7 @@ class DatasetHistory:
                 # changes of several partitions that belong together are known together, whatever the clock says
                 before = held if fence is not None else {d.partition: held[d.partition] for d in fresh if d.partition in held}
                 versions = _numbered(fresh, held, before.values(), contract, now or datetime.now(UTC))
-                stamps = tuple((v.partition, v.number, v.known_at) for v in versions)
+                stamps = tuple((v.partition, v.number, v.known_at, v.content_hash) for v in versions)
                 if written is None or written[0] != stamps:
                     self._drop(table, written)
                     rows = any(d.rows for d in fresh)
@@ -153,8 +175,9 @@ class DatasetHistory:
                 self._drop(table, written)
                 raise
             except Conflict as conflict:
+                self._drop(table, written)
+                written = None
                 if fence is not None:
-                    self._drop(table, written)
                     raise Overtaken from conflict
                 time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
                 self.refresh()
@@ -230,7 +253,14 @@ class DatasetHistory:
                 )
 
     def _damage(self, versions: Sequence[Version], error: BaseException) -> HistoryError:
+        now = {(v.partition, v.number): v for v in self.refresh().versions()}
         for version in versions:
+            held = now.get((version.partition, version.number))
+            if held is not None and held.files != version.files:
+                return HistoryError(
+                    f"{self.dataset}: partition {version.partition!r} version {version.number} was rewritten by an erasure while it was "
+                    "read; read it again"
+                )
             if (found := self.table(version.major).damage(version.files)) is not None:
                 return HistoryError(
                     f"{self.dataset}: partition {version.partition!r} version {version.number} cannot be read: {found}; "
@@ -245,6 +275,9 @@ class DatasetHistory:
             table.create(contract.dtypes, kind=contract.kind, key=contract.key)
             # again, now that another major can see this table: of two that begin at once at least one sees the other
             self._refuse_closed(table, contract)
+            # again: an erasure that saw no table has written to the registry before it looked
+            if self._erased() is not None:
+                table.obey("from the start")
         for older in self.tables():
             if _major(older) < contract.version.major and older.superseded_by is None:
                 older.supersede(str(contract.version))
@@ -283,6 +316,24 @@ def _major(table: HistoryTable) -> int:
 
 def _same(held: Version | None, draft: Draft, contract: Contract) -> bool:
     return held is not None and held.content_hash == draft.content_hash and held.major == contract.version.major
+
+
+def _obeying(draft: Draft, erased: Erased, contract: Contract) -> Draft:
+    """The draft without the rows of those who are erased."""
+    if draft.obeys >= erased.count:
+        return draft
+    lost = sum(int(erased.hits(chunk).sum()) for chunk in draft.chunks()) if draft.rows else 0
+    note = erased.scrubbed(draft.note)
+    if not lost:
+        return replace(draft, note=note, obeys=erased.count)
+
+    def kept() -> Iterator[pl.DataFrame]:
+        for chunk in draft.chunks():
+            yield erased.without(chunk)
+
+    note["erased"] = {"count": note.get("erased", {}).get("count", 0) + lost}
+    digest = content_hash(kept(), contract.dtypes)
+    return replace(draft, chunks=kept, rows=draft.rows - lost, content_hash=digest, note=note, obeys=erased.count)
 
 
 def _numbered(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 ROWS, VERSIONS = "row", "version"  # the values of `_entry`, the Delta partition column: an entry is a row or a version
 COMPACT_LEDGER_AT = 48  # small ledger files before they are rewritten as one
 ROW_GROUP = 131_072
+_ATTEMPTS = 50
 
 _PROPERTIES: dict[str, str | None] = {
     "delta.appendOnly": "true",
@@ -36,7 +39,9 @@ _PROPERTIES: dict[str, str | None] = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
+    "delta.dataSkippingStatsColumns": "_partition",  # the log must not hold values, also where Delta itself compacts the ledger
 }
+ERASURES = "dataproducts.erasures"
 SUPERSEDED, KIND, KEY = "dataproducts.supersededBy", "dataproducts.kind", "dataproducts.key"
 
 
@@ -167,6 +172,41 @@ class HistoryTable:
                 raise Conflict from conflict
         self.refresh()
 
+    @property
+    def has_erasures(self) -> bool:
+        """Whether somebody is erased from the dataset, so that the registry has to be asked before rows are stored."""
+        return bool(self._opened().metadata().configuration.get(ERASURES))
+
+    @property
+    def is_append_only(self) -> bool:
+        """Whether every conforming writer refuses to remove files. False only while an erasure is under way."""
+        return bool(self._opened().metadata().configuration.get("delta.appendOnly") == "true")
+
+    def begin_erasure(self, mark: str) -> None:
+        """Make every write under way fail, have every later one ask the registry, and let files be removed."""
+        self._change({ERASURES: mark, "delta.appendOnly": "false", "delta.dataSkippingStatsColumns": "_partition"})
+
+    def obey(self, mark: str) -> None:
+        """Have every write ask the registry from now on."""
+        self._change({ERASURES: mark})
+
+    def end_erasure(self) -> None:
+        """Append-only again."""
+        if not self.is_append_only:
+            self._change({"delta.appendOnly": "true"})
+
+    def _change(self, properties: dict[str, str]) -> None:
+        from deltalake.exceptions import CommitFailedError
+
+        for attempt in range(_ATTEMPTS):
+            with _told(self.dataset, self.url), suppress(CommitFailedError):
+                self._opened().alter.set_table_properties(properties, raise_if_not_exists=False)
+                self.refresh()
+                return
+            time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
+            self.refresh()
+        raise HistoryError(f"{self.dataset}: other writers kept committing first; run again")
+
     def ledger(self) -> list[Version]:
         """Every version in the table as last refreshed, ordered by partition and number."""
         if self._open() is None:
@@ -183,6 +223,9 @@ class HistoryTable:
                 merged = sorted([*held.versions, *read], key=lambda v: (v.partition, v.number))
                 self._ledger = _Ledger(at, frozenset(paths), merged)
             except (*UNREADABLE, ValueError) as error:
+                self.refresh()
+                if self._opened().version() != at:  # an erasure has replaced the ledger since
+                    return self.ledger()
                 found = self.damage(paths) or f"its ledger is damaged ({error})"
                 raise HistoryError(
                     f"{self.dataset}: the history at {self.url} cannot be read: {found}; restore it from a backup"
@@ -207,7 +250,6 @@ class HistoryTable:
         """Make versions and their files (path: rows) visible in one transaction; Conflict if another writer was first."""
         from deltalake import CommitProperties, PostCommitHookProperties, Transaction
         from deltalake.exceptions import CommitFailedError, DeltaError
-        from deltalake.transaction import AddAction
 
         table = self._opened()
         transactions = [Transaction(v.partition, v.number) for v in versions]
@@ -215,30 +257,15 @@ class HistoryTable:
             transactions.append(Transaction(fence, table.version()))
         try:
             ledger_file = self._write(VERSIONS, [entries(versions)])
-        except HistoryError:
+        except (HistoryError, Conflict):
             self.discard(files)
             raise
-        low, high = min(v.partition for v in versions), max(v.partition for v in versions)
         held = {**files, ledger_file: len(versions)}
-        actions = [
-            AddAction(
-                path=path,
-                size=self._size(path),
-                partition_values={"_entry": VERSIONS if path == ledger_file else ROWS},
-                modification_time=int(versions[0].known_at.timestamp() * 1000),
-                data_change=True,
-                # only our own columns: the log must not hold a product's values, some of which are personal
-                stats=json.dumps(
-                    {
-                        "numRecords": rows,
-                        "minValues": {"_partition": low},
-                        "maxValues": {"_partition": high},
-                        "nullCount": {"_partition": 0},
-                    }
-                ),
-            )
-            for path, rows in held.items()
-        ]
+        try:
+            actions = self._added(held, versions, ledger_file)
+        except FileNotFoundError as gone:  # an erasure has swept rows that may not be stored any more
+            self.discard(held)
+            raise Conflict from gone
         with _told(self.dataset, self.url):
             try:
                 table.create_write_transaction(
@@ -262,6 +289,92 @@ class HistoryTable:
                     raise
         self.refresh()
         self._compact_ledger()
+
+    def replace(self, versions: Sequence[Version], files: Mapping[str, int]) -> None:
+        """Put another ledger in the place of the present one, with files it names, in one transaction; Conflict if anything was first.
+
+        Only an erasure does. Versions that are no longer named keep their files until `sweep`.
+        """
+        from deltalake import CommitProperties, PostCommitHookProperties
+        from deltalake.exceptions import CommitFailedError
+
+        table = self._opened()
+        ledger_file = self._write(VERSIONS, [entries(versions)])
+        held = {**files, ledger_file: len(versions)}
+        with _told(self.dataset, self.url):
+            try:
+                table.create_write_transaction(
+                    self._added(held, versions, ledger_file),
+                    mode="overwrite",
+                    schema=table.schema(),
+                    partition_by=["_entry"],
+                    partition_filters=[("_entry", "=", VERSIONS)],
+                    commit_properties=CommitProperties(custom_metadata={"dataproducts.operation": "erase"}, max_commit_retries=0),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+            except CommitFailedError as conflict:
+                self.discard(held)
+                raise Conflict from conflict
+        self.refresh()
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Remove files of the log for good, and then the log's mention of them."""
+        from deltalake import CommitProperties, PostCommitHookProperties
+        from deltalake.exceptions import CommitFailedError
+
+        self.discard(paths)
+        for attempt in range(_ATTEMPTS):
+            with _told(self.dataset, self.url), suppress(CommitFailedError):
+                self._opened().repair(
+                    commit_properties=CommitProperties(custom_metadata={"dataproducts.operation": "erase"}),
+                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+                )
+                self.refresh()
+                return
+            time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
+            self.refresh()
+        raise HistoryError(f"{self.dataset}: other writers kept committing first; run again")
+
+    def active(self) -> dict[str, list[str]]:
+        """The files of the log as last refreshed, by what their entries are."""
+        return {entry: self._paths(entry) for entry in (ROWS, VERSIONS)}
+
+    def on_disk(self, entry: str) -> dict[str, float]:
+        """Every file of rows or of versions that lies there, named by the log or not, with the seconds since 1970 when it was written."""
+        if not self.remote:
+            folder = Path(self.url) / f"_entry={entry}"
+            with suppress(FileNotFoundError):
+                return {f"_entry={entry}/{p.name}": p.stat().st_mtime for p in folder.iterdir()}
+            return {}
+        from pyarrow import fs
+
+        selector = fs.FileSelector(f"_entry={entry}", allow_not_found=True)
+        found = fs.PyFileSystem(self._store()).get_file_info(selector)
+        return {f"_entry={entry}/{one.base_name}": one.mtime.timestamp() if one.mtime else 0.0 for one in found if one.is_file}
+
+    def _added(self, held: Mapping[str, int], versions: Sequence[Version], ledger_file: str) -> list[Any]:
+        from deltalake.transaction import AddAction
+
+        low, high = min(v.partition for v in versions), max(v.partition for v in versions)
+        return [
+            AddAction(
+                path=path,
+                size=self._size(path),
+                partition_values={"_entry": VERSIONS if path == ledger_file else ROWS},
+                modification_time=int(versions[0].known_at.timestamp() * 1000),
+                data_change=True,
+                # only our own columns: the log must not hold a product's values, some of which are personal
+                stats=json.dumps(
+                    {
+                        "numRecords": rows,
+                        "minValues": {"_partition": low},
+                        "maxValues": {"_partition": high},
+                        "nullCount": {"_partition": 0},
+                    }
+                ),
+            )
+            for path, rows in held.items()
+        ]
 
     def _holds(self, versions: Sequence[Version]) -> bool:
         self.refresh()
@@ -364,6 +477,8 @@ class HistoryTable:
             target_path.parent.mkdir(exist_ok=True)
             try:
                 _write_parquet(target_path, chunks)
+            except FileNotFoundError as gone:  # swept, as soon as it was whole
+                raise Conflict from gone
             except BaseException:
                 self.discard([path])
                 raise

@@ -77,6 +77,28 @@ def deliver(
         log(f"{history.dataset}: {_said(batch)} delivered to {journal.port}")
 
 
+def finish(session: Session, journal: Journal, history: DatasetHistory, run: str) -> None:
+    """Deliver the batch that a run left open, and no other. Raises as `deliver`."""
+    session.prepare()
+    for _ in range(_ATTEMPTS):
+        versions = history.refresh().versions()
+        journal.refresh()
+        if (number := journal.open) is None:
+            return
+        try:
+            facts = session.deliver(journal.batch(number, versions), journal.delivered(versions))
+        except Overtaken:
+            continue
+        except PortUnavailable:
+            raise
+        except PortError as error:
+            journal.give_up(number, run, str(error))
+            return
+        journal.deliver(number, run, facts)
+        return
+    raise PortUnavailable(f"{history.dataset}: other runs kept delivering to port {journal.port} first; run again")
+
+
 def _said(batch: Batch) -> str:
     first = batch.versions[0]
     one = f"partition {first.partition} version {first.number}"

@@ -58,7 +58,7 @@ class Batch:
         """Names what it carries, the same in every attempt: for job ids and the like."""
         from hashlib import sha256
 
-        carried = [f"{v.dataset} {v.partition} {v.number} {v.content_hash}" for v in self.versions]
+        carried = [f"{v.dataset} {v.partition} {v.number} {v.first_hash}" for v in self.versions]
         return sha256("\n".join([str(self.number), *sorted(carried)]).encode()).hexdigest()
 
 
@@ -78,6 +78,14 @@ class Comparison:
     versions: int
     rows: int
     differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What an erasure took away at a port: how many rows or messages, and what is only gone later, in a sentence with the time."""
+
+    rows: int
+    later: str = ""
 
 
 @dataclass(frozen=True)

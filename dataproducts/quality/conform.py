@@ -41,6 +41,13 @@ class Refused:
         self.row.extend(other.row)
         self.rules.extend(other.rules)
 
+    def drop(self, theirs: Callable[[str], bool]) -> int:
+        """Take out rows by what was received; gives how many."""
+        kept = [(row, rules) for row, rules in zip(self.row, self.rules, strict=True) if not theirs(row)]
+        dropped = len(self.row) - len(kept)
+        self.row[:], self.rules[:] = [row for row, _ in kept], [rules for _, rules in kept]
+        return dropped
+
     def __len__(self) -> int:
         return len(self.row)
 

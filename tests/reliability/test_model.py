@@ -1,24 +1,31 @@
-"""Random histories against a model that fits on a page: materialize, re-run, change the contract, refuse, replay, look back."""
+"""Random histories against a model that fits on a page: materialize, re-run, change the contract, refuse, replay, erase, look back."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandera.polars as pa
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import dataproducts as dp
 from dataproducts.contract import Contract
+from dataproducts.erasure import erasing
+from dataproducts.erasure.erasing import World
+from dataproducts.errors import UnknownDataset
 from dataproducts.history.ledger import newest
 from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.history.table import HistoryTable
 from dataproducts.materialization import Limits, Materializer
 from dataproducts.quality.quarantine import Quarantine
 
@@ -58,6 +65,10 @@ class Silent:
     def warning(self, message: str) -> None: ...
 
 
+def _dies(*_: Any) -> None:
+    raise ZeroDivisionError
+
+
 class Histories(RuleBasedStateMachine):
     """`versions` is the model: per day every content in order, with when it became known."""
 
@@ -67,9 +78,14 @@ class Histories(RuleBasedStateMachine):
         self.stage = 0
         self.versions: dict[str, list[tuple[datetime, Rows, int]]] = {}
         self.refused: dict[str, Rows] = {}
+        self.erased: set[int] = set()
+        self.environment = pytest.MonkeyPatch()
+        self.environment.setenv("DATAPRODUCTS_ERASURE_KEY", "5e" * 32)
 
     def teardown(self) -> None:
         shutil.rmtree(getattr(self, "lake", ""), ignore_errors=True)
+        if hasattr(self, "environment"):
+            self.environment.undo()
 
     @property
     def contract(self) -> Contract:
@@ -84,7 +100,7 @@ class Histories(RuleBasedStateMachine):
         return pl.DataFrame(wide, schema={"number": pl.Int64, "amount": pl.Int64, "shop": pl.String}).select(names)
 
     def good(self, rows: Rows) -> Rows:
-        seen = {n: (a, s if self.stage else None) for n, (a, s) in rows.items()}
+        seen = {n: (a, s if self.stage else None) for n, (a, s) in rows.items() if n not in self.erased}
         return {n: r for n, r in seen.items() if r[0] is None or r[0] >= LEAST[self.stage]}
 
     def expect(self, day: str, rows: Rows, known_at: datetime) -> bool:
@@ -104,8 +120,9 @@ class Histories(RuleBasedStateMachine):
         assert outcome.error is None
         good = self.good(rows)
         assert outcome.committed.is_new == self.expect(day, good, outcome.committed.version.known_at)
-        assert outcome.committed.version.rows + outcome.refused == outcome.received == len(rows)
-        self.refused[day] = {n: (a, s if self.stage else None) for n, (a, s) in rows.items() if n not in good}
+        left_out = len(self.erased & rows.keys())
+        assert outcome.committed.version.rows + outcome.refused + left_out == outcome.received == len(rows)
+        self.refused[day] = {n: (a, s if self.stage else None) for n, (a, s) in rows.items() if n not in good and n not in self.erased}
 
     @rule(day=days, rows=rows_of_a_day, hours=st.integers(-48, 2))
     def commit_with_a_skewed_clock(self, day: str, rows: Rows, hours: int) -> None:
@@ -134,6 +151,38 @@ class Histories(RuleBasedStateMachine):
                 self.expect(day, {**self.versions[day][-1][1], **now_good}, version.known_at)
                 self.refused[day] = {n: r for n, r in waiting.items() if n not in now_good}
             assert done.remaining == len(self.refused[day])
+
+    @rule(number=st.integers(0, 6), killed=st.booleans())
+    def erase(self, number: int, killed: bool) -> None:
+        held = [rows for of_day in self.versions.values() for _, rows, _ in of_day] + list(self.refused.values())
+        keys = [("--key", str(number))]
+        if not any(number in rows for rows in held):
+            if number not in self.erased:
+                with pytest.raises(UnknownDataset):
+                    erasing.plan(World(self.lake), NAME, keys)
+            return
+        plan = erasing.plan(World(self.lake), NAME, keys)
+        with pytest.MonkeyPatch.context() as patch:
+            if killed:
+                patch.setattr(HistoryTable, "replace", _dies)
+            with suppress(ZeroDivisionError):
+                erasing.erase(plan, reason="asked for it", who="tester")
+        if killed:
+            erasing.resume(World(self.lake))
+        self.erased.add(number)
+        for rows in held:
+            rows.pop(number, None)
+
+    @invariant()
+    def an_erased_key_never_comes_back(self) -> None:
+        if not getattr(self, "erased", None):
+            return
+        history, quarantine = DatasetHistory(self.lake, NAME), Quarantine(self.lake, NAME)
+        for version in history.versions():
+            assert not self.erased & self.read(version).keys()
+        for received in quarantine.rows().get_column("received") if quarantine.history.tables() else ():
+            assert json.loads(received)["number"] not in self.erased
+        assert all(table.is_append_only for table in history.tables())
 
     def read(self, version: Any) -> Rows:
         frame = DatasetHistory(self.lake, NAME).collect([version])

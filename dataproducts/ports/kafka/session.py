@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from dataproducts import settings
-from dataproducts.errors import PortError
+from dataproducts.erasure.keys import typed
+from dataproducts.errors import PortError, PortUnavailable
 from dataproducts.history.changes import CHANGE, CHANGED, difference
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
@@ -23,7 +26,10 @@ from dataproducts.ports.kafka.connection import Kafka
 from dataproducts.ports.kafka.encoding import Encoding, keys
 from dataproducts.ports.kafka.provisioning import Found, Settings
 from dataproducts.ports.kafka.publishing import MESSAGE_OVERHEAD, Headers, Progress, Publisher, Transaction
-from dataproducts.ports.port import Batch, Comparison, Delivered, Difference, Facts, Offered
+from dataproducts.ports.port import Batch, Comparison, Delivered, Difference, Facts, Offered, Removed
+
+if TYPE_CHECKING:
+    from dataproducts.erasure.subjects import Erased
 
 ROWS_AT_ONCE = 25_000
 _IDENTITY = 32  # hex digits of a batch's identity that are carried along
@@ -167,7 +173,7 @@ class TopicSession:
     def deliver(self, batch: Batch, delivered: Delivered) -> Facts:
         """Deliver one version in one transaction. Raises as `Session.deliver`."""
         (version,) = batch.versions
-        publisher = self._begun(batch)
+        publisher = self._begun()
         if self._arrived(batch, delivered):
             return self._facts(self._progress)
         before = self._before(version, self._standing(delivered, any_edition=True))
@@ -187,7 +193,7 @@ class TopicSession:
         self._progress, self._fenced = progress, 0
         return self._facts(progress)
 
-    def _begun(self, batch: Batch) -> Publisher:
+    def _begun(self) -> Publisher:
         assert self._found is not None
         if self._publisher is None:
             limit = self._found.max_message_bytes
@@ -349,6 +355,68 @@ class TopicSession:
             "Topic (`spec.config.maxMessageBytes` of its manifest, at most 5,242,880) or leave columns out; nothing of the version arrived"
         )
 
+    # -- erasing
+
+    def erase(self, erased: Erased) -> Removed:
+        """A tombstone for each key of those who are erased that the topic holds, in one transaction.
+
+        The topic is read to its end, since whoever resumes an erasure knows hashes only.
+        """
+        publisher = self._begun()
+        gone: dict[str, list[bytes]] = {}
+        for key, partition in self._of_erased(erased):
+            gone.setdefault(partition, []).append(key)
+        count = sum(map(len, gone.values()))
+        if not count:
+            return Removed(0)
+        standing = self._standing(self._journal.refresh().delivered(self.history.refresh().versions()))
+        versions = {v.partition: v for v in self.history.versions()} | standing
+        number = max(line.batch for line in self._journal.lines if line.state == "delivered")
+        batch = self._journal.batch(number, self.history.versions())
+        identity = batch.identity[:_IDENTITY]
+        try:
+            with publisher.transaction() as transaction:
+                for partition, keys_of in gone.items():
+                    transaction.send(keys_of, [None] * len(keys_of), headers(versions[partition], "erase", batch, self.edition, self.run))
+                transaction.commit(self._progress or Progress(self.edition, number, identity, -1, -1, -1))
+        except Overtaken:
+            raise PortUnavailable(f"{self.offered.dataset}: another run publishes to {self.topic}; resume the erasure") from None
+        hours = self.settings.delete_retention_hours
+        return Removed(
+            count,
+            f"readers see a tombstone for each key at once; the messages before it lie in topic {self.topic} until the broker compacts it"
+            + (f", and the tombstones {hours} hours longer" if hours else ""),
+        )
+
+    def _of_erased(self, erased: Erased) -> Iterator[tuple[bytes, str]]:
+        """The keys in the topic, of those who are erased, whose newest message is a row; and the partition that message is of."""
+        newest: dict[bytes, tuple[bool, bool, str]] = {}
+        for some in state.messages(self.kafka, self.topic):
+            ours = [(m, said) for m in some if (said := state.header(m)) is not None and said.dataset == self.offered.dataset]
+            hits = self._hits([m.key() for m, _ in ours], [m.value() for m, _ in ours], erased)
+            for (message, said), hit in zip(ours, hits, strict=True):
+                key = bytes(message.key())  # type: ignore[arg-type]
+                was = newest.get(key, (False, False, ""))[0]
+                newest[key] = (hit or was, message.value() is not None, said.partition)
+        return ((key, partition) for key, (hit, is_row, partition) in newest.items() if hit and is_row)
+
+    def _hits(self, named: Sequence[Any], values: Sequence[Any], erased: Erased) -> pl.Series:
+        contract = self.offered.contract
+        wanted = erased.needs(contract.names)
+        in_value = [n for n in wanted if n not in contract.key]
+        if in_value and self.encoding.name != "json":
+            raise PortError(
+                f"{contract.dataset}: topic {self.topic} is {self.encoding.name}, in which nobody is found by {in_value[0]!r}; erase by key"
+            )
+        records = [json.loads(value if in_value and value is not None else key) for key, value in zip(named, values, strict=True)]
+        frame = pl.DataFrame(
+            [
+                typed(pl.Series(n, [_as_text(record.get(n)) for record in records], dtype=pl.String), contract.dtypes[n]).rename(n)
+                for n in wanted
+            ]
+        )
+        return erased.hits(frame) if wanted and records else pl.Series([False] * len(records), dtype=pl.Boolean)
+
     # -- comparing
 
     def compare(self, versions: Sequence[Version], full: bool) -> Comparison:
@@ -413,6 +481,10 @@ class TopicSession:
             if count:
                 rows = f"{count:,} of {version.rows:,} rows" if what != "has beyond the" else f"{count:,} keys"
                 yield Difference(version.partition, version.number, _sentence(self.topic, what, rows, version))
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def headers(version: Version, change: str, batch: Batch, edition: int, run: str) -> Headers:

@@ -1,0 +1,60 @@
+"""Erasing from the catalog: what it keeps of a dataset's rows, which is profiles of versions and what runs said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dataproducts.catalog import tables as t
+from dataproducts.catalog.database import Database
+
+if TYPE_CHECKING:
+    from dataproducts.erasure.subjects import Erased
+
+_SAID: tuple[tuple[sa.Table, str], ...] = (
+    (t.version, "profile"),
+    (t.version, "facts"),
+    (t.check_result, "facts"),
+    (t.arrival, "facts"),
+    (t.failure, "errors"),
+)
+_WRITTEN = ((t.feed, "body"), (t.remark, "text"), (t.remark, "html"))  # by subject
+
+
+def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
+    """Empty the profiles of touched versions and take values out of everything said of the dataset; gives how many entries changed."""
+    changed = 0
+    with database.writing() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("pragma secure_delete=on")
+        for name, one in erased.items():
+            changed += _wipe(connection, name, touched.get(name, set()))
+            for table, column in _SAID:
+                changed += _scrub(connection, table, column, table.c.dataset == name, one)
+            for table, column in _WRITTEN:
+                changed += _scrub(connection, table, column, table.c.subject == f"dataset:{name}", one)
+    database.compact()
+    return changed
+
+
+def _wipe(connection: sa.Connection, name: str, touched: set[tuple[str, int]]) -> int:
+    v, changed = t.version, 0
+    for partition, number in sorted(touched):
+        mine = (v.c.dataset == name, v.c.partition == partition, v.c.number == number, v.c.profile != [])
+        changed += connection.execute(sa.update(v).where(*mine).values(profile=[])).rowcount
+    return changed
+
+
+def _scrub(connection: sa.Connection, table: sa.Table, column: str, mine: Any, erased: Erased) -> int:
+    changed = 0
+    key = list(table.primary_key.columns)
+    for row in connection.execute(sa.select(*key, table.c[column]).where(mine)).fetchall():
+        held = row[-1]
+        new = erased.scrubbed_text(held) if isinstance(held, str) else erased.scrubbed({"_": held})["_"]
+        if new != held:
+            where = [c == value for c, value in zip(key, row[:-1], strict=True)]
+            connection.execute(sa.update(table).where(*where).values({column: new}))
+            changed += 1
+    return changed

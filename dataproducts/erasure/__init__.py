@@ -1,0 +1,1 @@
+"""Erasure: the lawful exception to immutability. Recorded, everywhere, for ever."""

@@ -1,0 +1,81 @@
+"""Which other datasets hold the same people: those made from a dataset, by the lineage of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from dataproducts.contract import REST, Contract
+
+if TYPE_CHECKING:
+    from dataproducts.dataset import Dataset
+
+Columns = tuple[tuple[str, str], ...]
+"""The columns that tell who a row is about: (name, path in the source's records)."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What an erasure reaches: the columns to erase by, for each dataset; and datasets made from those in which nobody can be told."""
+
+    columns: Mapping[str, tuple[Columns, ...]]
+    untold: tuple[str, ...]
+
+
+def derived(datasets: Mapping[str, Dataset], asked: str, columns: Iterable[str]) -> Derived:
+    """Follow the graph downstream from the columns of a dataset.
+
+    A column downstream holds the same where the column lineage says so, where it is of the same concept, or where it has the same name
+    and type. Datasets where none does are named: what they count is right again when they are made again.
+    """
+    if asked not in datasets:
+        return Derived({asked: (tuple((c, c) for c in columns),)}, ())
+    found: dict[str, set[tuple[str, ...]]] = {asked: {tuple(columns)}}
+    untold: set[str] = set()
+    line = [asked]
+    while line:
+        upstream = line.pop()
+        for name, dataset in datasets.items():
+            if name == upstream or upstream not in {i.dataset for i in dataset.declaration.inputs.values()}:
+                continue
+            own = {mapped for one in found[upstream] for mapped in _mapped(datasets[upstream].contract, dataset, one)}
+            if own - found.get(name, set()):
+                found[name] = found.get(name, set()) | own
+                line.append(name)
+            elif not own:
+                untold.add(name)
+    told = {name: tuple(_with_sources(datasets[name].contract, one) for one in sorted(sets)) for name, sets in found.items()}
+    further = {n for n, d in datasets.items() if n not in found and {i.dataset for i in d.declaration.inputs.values()} & untold}
+    return Derived(told, tuple(sorted((untold | further) - found.keys())))
+
+
+def _mapped(upstream: Contract, dataset: Dataset, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """The columns of a dataset that hold what these of its upstream hold; none where one of them is not found."""
+    return product(*(_same(upstream, dataset, column) for column in columns))
+
+
+def _same(upstream: Contract, dataset: Dataset, column: str) -> list[str]:
+    contract = dataset.contract
+    before = upstream.by_name[column]
+    lineage = _lineage(dataset)
+    found = [
+        c.name
+        for c in contract.columns
+        if any("/".join(dep.asset_key.path) == upstream.dataset and dep.column_name == column for dep in lineage.get(c.name, ()))
+        or (c.concept is not None and c.concept == before.concept and c.dtype == before.dtype)
+        or (c.name == column and c.dtype == before.dtype)
+    ]
+    return [name for name in found if contract.by_name[name].dtype == before.dtype]
+
+
+def _lineage(dataset: Dataset) -> Mapping[str, Any]:
+    told = dataset.specs_by_key[dataset.declaration.key].metadata.get("dagster/column_lineage")
+    lineage = getattr(told, "value", told)
+    return dict(lineage.deps_by_column) if lineage is not None else {}
+
+
+def _with_sources(contract: Contract, columns: tuple[str, ...]) -> Columns:
+    sources = {c.name: c.source if c.source and c.source != REST else c.name for c in contract.columns}
+    return tuple((name, sources[name]) for name in columns)

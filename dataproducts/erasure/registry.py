@@ -1,0 +1,197 @@
+"""The registry of erasures: an append-only Delta table of the lake. Who asked, when, on what ground, and a keyed hash of who is erased.
+
+Every commit obeys it for ever (`DatasetHistory.commit`), so it must never be lost; nothing in it tells who was erased.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from dataproducts.erasure.secret import secret
+from dataproducts.erasure.subjects import Erased, Subjects
+from dataproducts.errors import ConfigurationError, HistoryError
+from dataproducts.history.ledger import UTC_US
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+FOLDER = "_erasures"
+QUARANTINE = "/quarantine"
+_SCHEMA: dict[str, pl.DataType] = {
+    "erasure": pl.String(),
+    "state": pl.String(),
+    "at": UTC_US,
+    "who": pl.String(),
+    "ground": pl.String(),
+    "reason": pl.String(),
+    "asked": pl.String(),
+    "dataset": pl.String(),
+    "columns": pl.String(),
+    "hash": pl.String(),
+    "key": pl.String(),
+}
+_PROPERTIES: dict[str, str | None] = {
+    "delta.appendOnly": "true",
+    "delta.checkpointInterval": "10",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+State = Literal["begun", "done"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: that someone, by hash, is erased from a dataset by these columns. A line "done" has no hash and is about the erasure.
+
+    `columns` are (name, path in the source's records) pairs, `asked` the dataset the request named, `key` the name of the hash's key.
+    """
+
+    erasure: str
+    state: State
+    at: datetime
+    who: str
+    ground: str
+    reason: str
+    asked: str
+    dataset: str
+    columns: tuple[tuple[str, str], ...]
+    hash: str
+    key: str
+
+
+class Registry:
+    """The registry at `<lake>/_erasures`."""
+
+    def __init__(self, root: str) -> None:
+        self.url = f"{root}/{FOLDER}"
+        self._table: DeltaTable | None = None
+        self._lines: list[Line] = []
+        self._read: set[str] = set()
+
+    def refresh(self) -> Registry:
+        """See what others have written. Costs a look where there has never been an erasure."""
+        table = self._opened(create=False)
+        if table is None:
+            return self
+        with _told(self):
+            table.update_incremental()
+            paths = [path for path in table.file_uris() if path not in self._read]
+            for path in paths:
+                self._lines += map(_line, pl.read_parquet(path, hive_partitioning=False).select(list(_SCHEMA)).iter_rows())
+                self._read.add(path)
+        return self
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """As last refreshed, oldest first."""
+        return sorted(self._lines, key=lambda line: line.at)
+
+    def open(self) -> dict[str, list[Line]]:
+        """The erasures that were begun and are not done, by id, oldest first, with their lines."""
+        done = {line.erasure for line in self._lines if line.state == "done"}
+        found: dict[str, list[Line]] = {}
+        for line in self.lines:
+            if line.erasure not in done:
+                found.setdefault(line.erasure, []).append(line)
+        return found
+
+    def erased(self, dataset: str, erasure: str | None = None) -> Erased | None:
+        """Those erased from a dataset, by every erasure or by one; None where there is nobody.
+
+        Raises ConfigurationError where the key of their hashes is not at hand.
+        """
+        own = dataset.removesuffix(QUARANTINE)
+        mine = [line for line in self._lines if line.dataset == own and line.hash and erasure in (None, line.erasure)]
+        if not mine:
+            return None
+        at_hand = secret()
+        if other := next((line for line in mine if line.key != at_hand.name), None):
+            raise ConfigurationError(
+                f"{own}: the erasures in {self.url} were written with the key {other.key}, and the one at hand is {at_hand.name}; "
+                "set DATAPRODUCTS_ERASURE_KEY to that key"
+            )
+        by_columns: dict[tuple[tuple[str, str], ...], set[str]] = {}
+        for line in mine:
+            by_columns.setdefault(line.columns, set()).add(line.hash)
+        subjects = tuple(
+            Subjects(tuple(n for n, _ in columns), tuple(s for _, s in columns), frozenset(hashes), at_hand)
+            for columns, hashes in sorted(by_columns.items())
+        )
+        found = Erased(own, subjects, len(mine))
+        return found.of_quarantine() if dataset.endswith(QUARANTINE) else found
+
+    def add(self, lines: Sequence[Line]) -> None:
+        """Write lines, all or none."""
+        from deltalake import CommitProperties, PostCommitHookProperties, write_deltalake
+
+        rows = [
+            [x.erasure, x.state, x.at, x.who, x.ground, x.reason, x.asked, x.dataset, json.dumps(x.columns), x.hash, x.key] for x in lines
+        ]
+        with _told(self):
+            table = self._opened(create=True)
+            assert table is not None
+            write_deltalake(
+                table,
+                pl.DataFrame(rows, schema=_SCHEMA, orient="row").to_arrow(),
+                mode="append",
+                commit_properties=CommitProperties(max_commit_retries=50),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        self.refresh()
+
+    def finish(self, line: Line) -> None:
+        """Write down that the erasure of a line is done."""
+        done = Line(line.erasure, "done", datetime.now(UTC), line.who, line.ground, line.reason, line.asked, line.asked, (), "", line.key)
+        self.add([done])
+
+    def _opened(self, create: bool) -> DeltaTable | None:
+        from deltalake import DeltaTable, Schema
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        if self._table is not None:
+            return self._table
+        local = "://" not in self.url
+        if local and not create and not (Path(self.url) / "_delta_log").exists():
+            return None
+        with _told(self):
+            try:
+                self._table = DeltaTable(self.url)
+            except (TableNotFoundError, OSError):
+                if not create:
+                    return None
+                if local:
+                    Path(self.url).mkdir(parents=True, exist_ok=True)
+                schema = Schema.from_arrow(pl.DataFrame(schema=_SCHEMA).to_arrow().schema)
+                with suppress(DeltaError):  # another erasure created it
+                    DeltaTable.create(self.url, schema=schema, mode="error", configuration=_PROPERTIES)
+                self._table = DeltaTable(self.url)
+        return self._table
+
+
+def _line(row: tuple[Any, ...]) -> Line:
+    erasure, state, at, who, ground, reason, asked, dataset, columns, digest, key = row
+    return Line(erasure, state, at, who, ground, reason, asked, dataset, tuple((n, s) for n, s in json.loads(columns)), digest, key)
+
+
+@contextmanager
+def _told(registry: Registry) -> Iterator[None]:
+    """What the file system and the Delta library say, as one sentence."""
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
+        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise HistoryError(f"the registry of erasures at {registry.url} cannot be used: {text}; nothing was stored") from error
