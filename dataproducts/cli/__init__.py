@@ -11,6 +11,7 @@ from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
 from dataproducts.cli.materialize import materialize
 from dataproducts.cli.new import new
+from dataproducts.cli.package import package
 from dataproducts.cli.quarantine import quarantine
 from dataproducts.cli.read import changes, read
 from dataproducts.cli.reconcile import reconcile
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, reconcile, catalog, new):
+for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, package, reconcile, catalog, new):
     cli.add_command(command)
 
 
