@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataproducts.ports.kafka.reading import Messages as Messages
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.ports.kafka.topic import Topic as Topic
+    from dataproducts.ports.package import Package as Package
     from dataproducts.product import DataProduct as DataProduct
 
 _HOME = {
@@ -38,6 +39,7 @@ _HOME = {
     "DataProductsError": "errors",
     "Dataset": "dataset",
     "Messages": "ports.kafka.reading",
+    "Package": "ports.package",
     "Result": "materialization",
     "Source": "dataset",
     "Topic": "ports.kafka.topic",

@@ -42,6 +42,11 @@ def lake() -> str:
     return os.environ.get("DATAPRODUCTS_LAKE", "").rstrip("/") or str(home() / "lake")
 
 
+def packages() -> str:
+    """URL or path under which data packages are published, DATAPRODUCTS_PACKAGES (default `packages` under the home)."""
+    return os.environ.get("DATAPRODUCTS_PACKAGES", "").rstrip("/") or str(home() / "packages")
+
+
 def required(variable: str, why: str) -> str:
     """The value of an environment variable, or one sentence that says what it is for."""
     value = os.environ.get(variable, "")

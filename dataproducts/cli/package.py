@@ -29,7 +29,8 @@ def package(
 ) -> None:
     """Write a Data Package, files to hand on.
 
-    It is a Frictionless Data Package: data, schema, license, provenance and a README. Personal columns are left out, and the README says which. The same versions give the same bytes.
+    It is a Frictionless Data Package: data, schema, license, provenance and a README. Personal columns are left out, and the README says
+    which. The same versions give the same bytes.
     """
     from dataproducts.cli import location
     from dataproducts.package.folder import Wanted

@@ -6,8 +6,9 @@ Nothing in it depends on when or by whom it is written: `created` is when the ne
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dataproducts.contract import SemVer
@@ -26,24 +27,34 @@ NAME = "datapackage.json"
 
 @dataclass(frozen=True)
 class Resource:
-    """One dataset in a package. `paths` are its files, relative to the descriptor; `file` describes one that stands alone.
-
-    `details` stand beside what is told of each version: where its own file is, say.
-    """
+    """One dataset in a package. `paths` are its files, relative to the descriptor, and `files` what is in them, in the same order."""
 
     offered: Offered
     columns: Columns
     versions: tuple[Version, ...]
     form: Format
     paths: tuple[str, ...]
-    file: File | None = None
+    files: tuple[File, ...]
     partition: bool = False
-    details: tuple[dict[str, Any], ...] = ()
+    name: str = ""
+    """In the package, where it is not the dataset's."""
 
     @property
     def rows(self) -> int:
         """How many rows the files have."""
-        return self.file.rows if self.file else sum(v.rows for v in self.versions)
+        return sum(file.rows for file in self.files)
+
+    def apart(self) -> list[Resource]:
+        """A resource for each file: readers of Parquet take one that names several files for the first of them."""
+        if self.form == "csv" or len(self.paths) < 2:
+            return [self]
+        found: list[Resource] = []
+        for version, path, file in zip(self.versions, self.paths, self.files, strict=True):
+            wanted = re.sub(r"[^a-z0-9._-]+", "-", f"{self.offered.name}-{version.partition}".lower())
+            taken = {one.name for one in found}
+            name = wanted if wanted not in taken else f"{wanted}-{len(found)}"
+            found.append(replace(self, versions=(version,), paths=(path,), files=(file,), name=name))
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """The resource, with the versions that its rows are."""
@@ -52,10 +63,11 @@ class Resource:
         if any(SemVer.parse(v.contract) < contract.version for v in self.versions):
             for field in schema["fields"]:  # rows that passed an older contract need not keep this one
                 field.pop("constraints", None)
-        details = self.details or ({},) * len(self.versions)
+        # a program that holds bytes and hash against the file has counted none when it reads Parquet
+        alone = self.files[0] if len(self.files) == 1 and self.form == "csv" else None
         return filled(
             {
-                "name": self.offered.name,
+                "name": self.name or self.offered.name,
                 "type": "table",
                 "$schema": f"{PROFILES}/dataresource.json",
                 "path": self.paths[0] if len(self.paths) == 1 else list(self.paths),
@@ -64,14 +76,18 @@ class Resource:
                 "format": self.form,
                 "mediatype": MEDIA_TYPES[self.form],
                 "encoding": "utf-8" if self.form == "csv" else None,
-                "bytes": self.file.bytes if self.file else None,
-                "hash": f"sha256:{self.file.sha256}" if self.file else None,
+                "bytes": alone.bytes if alone else None,
+                "hash": f"sha256:{alone.sha256}" if alone else None,
                 "rowCount": self.rows,
                 "leftOut": list(self.columns.left_out),
                 "personalData": self.offered.personal,
                 "accessRights": self.offered.access,
                 "schema": schema,
-                "versions": [told(v) | more for v, more in zip(self.versions, details, strict=True)],
+                "files": [
+                    {"path": path, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
+                    for path, file in zip(self.paths, self.files, strict=True)
+                ],
+                "versions": [told(version) for version in self.versions],
             }
         )
 

@@ -86,13 +86,13 @@ def _resource(offered: Offered, draft: Path, wanted: Wanted) -> Resource:
     if contract.kind == "history":
         frame = files.intervals(name, wanted.as_of, wanted.partition, chosen.taken)
         file = files.write([frame], frame.schema, wanted.form, draft / path)
-        return Resource(offered, chosen, tuple(sorted(versions, key=lambda v: v.partition)), wanted.form, (path,), file)
+        return Resource(offered, chosen, tuple(sorted(versions, key=lambda v: v.partition)), wanted.form, (path,), (file,))
     # a table's key tells rows of one partition apart; a snapshot has but one partition here
     partition = contract.kind == "table" and any(v.partition != UNPARTITIONED for v in versions)
     history = lake.open_history(name)
     schema = files.schema(history, versions, chosen.taken, partition=partition)
     file = files.write(files.frames(history, versions, chosen.taken, partition=partition), schema, wanted.form, draft / path)
-    return Resource(offered, chosen, tuple(sorted(versions, key=lambda v: v.partition)), wanted.form, (path,), file, partition)
+    return Resource(offered, chosen, tuple(sorted(versions, key=lambda v: v.partition)), wanted.form, (path,), (file,), partition)
 
 
 def _refuse_taken(folder: Path, force: bool) -> None:
