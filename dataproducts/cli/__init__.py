@@ -7,6 +7,7 @@ import click
 from dataproducts import __version__
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
+from dataproducts.cli.examples import examples
 from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
 from dataproducts.cli.materialize import materialize
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, package, reconcile, catalog, new):
+for command in (up, list_datasets, materialize, versions, read, changes, quarantine, contract, package, examples, reconcile, catalog, new):
     cli.add_command(command)
 
 
