@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataproducts.ports.kafka.reading import Messages as Messages
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.ports.kafka.topic import Topic as Topic
+    from dataproducts.ports.package import Package as Package
     from dataproducts.product import DataProduct as DataProduct
     from dataproducts.pseudonym import Pseudonym as Pseudonym
     from dataproducts.quality.anonymity import KAnonymity as KAnonymity
@@ -45,6 +46,7 @@ _HOME = {
     "KAnonymity": "quality.anonymity",
     "Messages": "ports.kafka.reading",
     "Pseudonym": "pseudonym",
+    "Package": "ports.package",
     "Result": "materialization",
     "Source": "dataset",
     "Suppression": "quality.suppression",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,23 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises ConfigurationError, with the path and the reason, where the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        yield draft
-        draft.replace(path)
+        with replaced(path) as draft:
+            yield draft
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise ConfigurationError(f"{path} cannot be written ({error.strerror or error}); give another path, or make room for it") from error
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """As `replacing`, made durable before it takes its name, and with errors as they come."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield draft
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

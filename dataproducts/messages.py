@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -29,6 +30,7 @@ __all__ = [
     "Definition",
     "Delivery",
     "Example",
+    "ExampleOutput",
     "Failure",
     "Message",
     "PortFacts",
@@ -47,8 +49,11 @@ MAX_COLUMNS, MAX_BATCH, MAX_DEPTH = 2_000, 500, 20
 _NAMESPACE = uuid.UUID("6f0d0f5e-6c0b-5b51-9f0e-3f0f2f6a7f10")
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
 def _no_controls(text: str) -> str:
-    if any((ord(c) < 32 and c not in "\n\t\r") or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+    if _CONTROLS.search(text):
         raise ValueError("holds a control character; take it out")
     return text
 
@@ -73,14 +78,25 @@ class _Fact(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
 
+class ExampleOutput(_Fact):
+    """Something that an example showed. `content` is text, a table as JSON (`columns`, `numeric`, `rows`, `of`), or a PNG in Base64."""
+
+    kind: Literal["text", "table", "image"]
+    content: Annotated[str, StringConstraints(max_length=200_000), AfterValidator(_no_controls)]
+    alt: Line = ""
+
+
 class Example(_Fact):
-    """An example of use: where it lies, what it shows, and when it last passed its test."""
+    """An example of use: where it lies, what it showed when it last passed, and when and why it failed since."""
 
     name: Key
     title: Line
     language: Line = "python"
     source: Text = ""
     passed_at: Moment | None = None
+    outputs: tuple[ExampleOutput, ...] = Field(default=(), max_length=20)
+    failed_at: Moment | None = None
+    problem: Line | None = None
 
 
 class ProductBody(_Fact):

@@ -70,6 +70,11 @@ def maximum_bytes_billed() -> int:
     return int(text)
 
 
+def packages() -> str:
+    """URL or path under which data packages are published, DATAPRODUCTS_PACKAGES (default `packages` under the home)."""
+    return os.environ.get("DATAPRODUCTS_PACKAGES", "").rstrip("/") or str(home() / "packages")
+
+
 def required(variable: str, why: str) -> str:
     """The value of an environment variable, or one sentence that says what it is for."""
     value = os.environ.get(variable, "")

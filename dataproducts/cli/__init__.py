@@ -8,10 +8,12 @@ from dataproducts import __version__
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
 from dataproducts.cli.erase import erase
+from dataproducts.cli.examples import examples
 from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
 from dataproducts.cli.materialize import materialize
 from dataproducts.cli.new import init, new
+from dataproducts.cli.package import package
 from dataproducts.cli.quarantine import quarantine
 from dataproducts.cli.read import changes, read
 from dataproducts.cli.reconcile import reconcile
@@ -30,8 +32,8 @@ def cli() -> None:
     """
 
 
-_ORDER = (up, list_datasets, materialize, versions, read, changes, quarantine, erase, contract, reconcile, catalog, new, init)
-for command in _ORDER:
+_READING = (versions, read, changes, quarantine, erase, contract, package, examples)
+for command in (up, list_datasets, materialize, *_READING, reconcile, catalog, new, init):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`dataproducts contract`: show what a dataset promises, freeze it, hold the code against it, and hand it out as ODCS."""
+"""`dataproducts contract`: show what a dataset promises, freeze it, hold the code against it, and hand it out in any standard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dataproducts.contract import Rule
     from dataproducts.dataset import Dataset
 
-FORMATS = ("odcs",)
+FORMATS = ("odcs", "odps", "dcat", "croissant", "datapackage", "schema_org")
 _about = click.argument("name", metavar="[PRODUCT/DATASET]", required=False)
 
 
@@ -108,28 +108,31 @@ def check(name: str | None) -> None:
 
 @contract.command()
 @_about
-@click.option("--format", "form", default="odcs", show_default=True, metavar="FORMAT", help="odcs, the Open Data Contract Standard.")
+@click.option("--format", "form", default="odcs", show_default=True, metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
 @click.option("-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a file, whole or not at all.")
 def export(name: str | None, form: str, output: Path | None) -> None:
     """The contract as a document, as the code has it now.
 
-    Several contracts make one YAML stream.
+    odcs, croissant, datapackage and schema_org are about a dataset each, odps and dcat about products. Several contracts make one YAML
+    stream or one JSON list; DCAT is one graph, written as Turtle to a file that ends in .ttl and as JSON-LD elsewhere.
     """
     if form not in FORMATS:
-        raise click.UsageError(f"there is no format {form!r} yet; there is {', '.join(FORMATS)}")
-    from dataproducts import promise
+        raise click.UsageError(f"there is no format {form!r}; there is {', '.join(FORMATS)}")
+    from dataproducts import documents
     from dataproducts.cli import location
+    from dataproducts.definitions import products
     from dataproducts.files import replacing
-    from dataproducts.formats.odcs import HEADER, dump
 
-    documents = [dump(promise.document(d)).removeprefix(HEADER) for d in location.chosen(name)]
-    text = "---\n".join(documents)
+    datasets = location.chosen(name)
+    text = documents.export(
+        form, documents.declared(products(), datasets), products(), turtle=output is not None and output.suffix == ".ttl"
+    )
     if output is None:
         click.echo(text, nl=False)
         return
     with replacing(output) as draft:
         draft.write_text(text, encoding="utf-8")
-    tables.note(f"{tables.count(len(documents), 'contract')} written to {output}")
+    tables.note(f"{tables.count(len(datasets), 'contract')} written to {output}")
 
 
 def _show(dataset: Dataset) -> None:

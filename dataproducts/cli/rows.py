@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import IO, TYPE_CHECKING, Literal, cast, get_args
 
 import click
 
 from dataproducts.cli import tables
 from dataproducts.files import replacing
+from dataproducts.formats.text import as_text, without_binary
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,14 +131,14 @@ def _write_csv(batches: Iterator[pl.DataFrame], schema: pl.Schema, stream: IO[by
     number = 0
     for batch in batches:
         number += batch.height
-        stream.write(_as_text(batch).write_csv(include_header=False).encode())
+        stream.write(as_text(batch).write_csv(include_header=False).encode())
     return number
 
 
 def _write_json(batches: Iterator[pl.DataFrame], schema: pl.Schema, stream: IO[bytes]) -> int:
     number = 0
     for batch in batches:
-        lines = _without_binary(batch).write_ndjson().rstrip("\n")
+        lines = without_binary(batch).write_ndjson().rstrip("\n")
         if lines:
             stream.write((",\n" if number else "[\n").encode() + lines.replace("\n", ",\n").encode())
             number += batch.height
@@ -151,56 +152,3 @@ def _write_parquet(rows: pl.LazyFrame, draft: Path, reading: Reading) -> int:
     with reading.of_lake():
         rows.sink_parquet(draft, compression="zstd")
     return int(pl.scan_parquet(draft).select(pl.len()).collect().item())
-
-
-def _as_text(batch: pl.DataFrame) -> pl.DataFrame:
-    """Times with a colon in the offset, lists and structs as JSON; the rest CSV can spell."""
-    import polars as pl
-
-    batch = _without_binary(batch)
-    changed = []
-    for name, dtype in batch.schema.items():
-        column = pl.col(name)
-        if isinstance(dtype, pl.Datetime):
-            changed.append(column.dt.to_string("iso:strict").alias(name))
-        elif dtype.is_nested():
-            text = pl.struct(column.alias("_")).struct.json_encode().str.strip_prefix('{"_":').str.head(-1)
-            changed.append(pl.when(column.is_not_null()).then(text).alias(name))
-    return batch.with_columns(changed)
-
-
-def _without_binary(batch: pl.DataFrame) -> pl.DataFrame:
-    """Binary values as Base64, also within lists and structs."""
-    import polars as pl
-
-    changed = []
-    for name, dtype in batch.schema.items():
-        if dtype == pl.Binary:
-            changed.append(batch[name].bin.encode("base64"))
-        elif _holds_binary(dtype):
-            changed.append(pl.Series(name, [_encoded(v) for v in batch[name].to_list()], dtype=_text_for_binary(dtype)))
-    return batch.with_columns(changed)
-
-
-def _holds_binary(dtype: Any) -> bool:
-    return bool(dtype != _text_for_binary(dtype))
-
-
-def _text_for_binary(dtype: Any) -> Any:
-    import polars as pl
-
-    if isinstance(dtype, pl.List):
-        return pl.List(_text_for_binary(dtype.inner))
-    if isinstance(dtype, pl.Struct):
-        return pl.Struct([pl.Field(f.name, _text_for_binary(f.dtype)) for f in dtype.fields])
-    return pl.String() if dtype == pl.Binary else dtype
-
-
-def _encoded(value: Any) -> Any:
-    from base64 import b64encode
-
-    if isinstance(value, list):
-        return [_encoded(v) for v in value]
-    if isinstance(value, dict):
-        return {name: _encoded(v) for name, v in value.items()}
-    return b64encode(value).decode() if isinstance(value, bytes) else value

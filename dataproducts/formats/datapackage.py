@@ -13,7 +13,7 @@ from dataproducts.formats.linked import filled
 from dataproducts.messages import ColumnFacts, ContractFacts, DatasetBody, PortFacts, ProductBody
 from dataproducts.product_facts import ProductFacts
 
-__all__ = ["datapackage"]
+__all__ = ["PROFILES", "contributors", "datapackage"]
 
 PROFILES = "https://datapackage.org/profiles/2.0"
 TYPES: dict[types.Kind, str] = {
@@ -42,7 +42,7 @@ def datapackage(body: DatasetBody, of: ProductBody, addresses: Addresses, newest
             "version": body.contract.version,
             "created": newest.at.isoformat() if newest else None,
             "keywords": [clean(one) for one in facts.keywords],
-            "contributors": _contributors(facts),
+            "contributors": contributors(facts),
             "licenses": [filled({"title": clean(facts.license.name), "path": link(facts.license.uri)})],
             "sources": [
                 filled({"title": clean(source.name), "path": link(source.url)})
@@ -111,7 +111,8 @@ def _field(column: ColumnFacts, unique: bool) -> dict[str, Any]:
     )
 
 
-def _contributors(facts: ProductFacts) -> list[dict[str, Any]]:
+def contributors(facts: ProductFacts) -> list[dict[str, Any]]:
+    """Who publishes it, who answers for it and who first made it."""
     publisher = {"title": clean(facts.publisher.name), "path": link(facts.publisher.url), "roles": ["publisher"]}
     contact = {
         "title": clean(facts.contact.name),

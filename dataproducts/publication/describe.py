@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dataproducts.product import DataProduct
 
 _LINE, _TEXT, _KEYS = 2_000, 20_000, 2_000  # the limits of messages
+_RESULTS = 600_000  # characters of all that a product's examples showed; a message holds a megabyte
 _LANGUAGES = {".py": "python", ".sql": "sql", ".md": "markdown", ".sh": "shell", ".r": "r", ".ipynb": "notebook"}
 
 
@@ -38,7 +40,8 @@ def bodies(products: Mapping[str, DataProduct]) -> Iterator[tuple[str, ProductBo
     for name in sorted(products):
         product = products[name]
         found = examples(product.folder)
-        yield f"product:{name}", _or_error(f"product {name}", lambda p=product, f=found: product_body(p, f))  # type: ignore[misc]
+        shown = with_results(name, product.folder, found)
+        yield f"product:{name}", _or_error(f"product {name}", lambda p=product, f=shown: product_body(p, f))  # type: ignore[misc]
         for dataset in product.datasets.values():
             of = dataset.contract.dataset
             yield f"dataset:{of}", _or_error(of, lambda d=dataset, f=found, p=product: dataset_body(d, f, ports(p, d)))  # type: ignore[misc]
@@ -168,12 +171,35 @@ def examples(folder: Path) -> tuple[Example, ...]:
         if path.name.startswith(("_", ".")) or path.suffix.lower() not in _LANGUAGES or not path.is_file():
             continue
         source = path.read_text(encoding="utf-8", errors="replace")
-        title = _line(_title(source, path)) or path.stem
-        found.append(Example(name=path.name, title=title, language=_LANGUAGES[path.suffix.lower()], source=_text(source)))
+        called = _line(title(source, path)) or path.stem
+        shown = _code(source) if path.suffix == ".ipynb" else source
+        found.append(Example(name=path.name, title=called, language=_LANGUAGES[path.suffix.lower()], source=_text(shown)))
     return tuple(found)
 
 
-def _title(source: str, path: Path) -> str:
+def with_results(product: str, folder: Path, found: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples with what they showed when they last ran as they are now, as much of it as one message holds."""
+    from dataproducts.examples import kept, running
+
+    digests = {path.name: running.digest(path.read_bytes()) for path in running.files(folder)}
+    results = kept.load(product) if digests else {}
+    room = _RESULTS
+    made = []
+    for example in found:
+        one = results.get(example.name)
+        if one is None or one.digest != digests.get(example.name):
+            made.append(example)
+            continue
+        size = sum(len(output.content) for output in one.outputs)
+        outputs = one.outputs if size <= room else ()
+        room -= size if outputs else 0
+        changes = {"passed_at": one.passed_at, "outputs": outputs, "failed_at": one.failed_at, "problem": one.problem}
+        made.append(example.model_copy(update=changes))
+    return tuple(made)
+
+
+def title(source: str, path: Path) -> str:
+    """What an example calls itself: the first line of its docstring, comment or heading, else the name of its file."""
     if path.suffix == ".py":
         try:
             documented = ast.get_docstring(ast.parse(source))
@@ -181,8 +207,27 @@ def _title(source: str, path: Path) -> str:
             documented = None
         if documented:
             return documented.splitlines()[0]
+    if path.suffix == ".ipynb":
+        source = _markdown(source)
     first = next((line for line in source.splitlines() if line.strip()), "")
     return first.lstrip("#-/* ").strip() if first.startswith(("#", "--", "/*")) else path.stem.replace("_", " ")
+
+
+def _markdown(notebook: str) -> str:
+    try:
+        cells = json.loads(notebook)["cells"]
+        return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _code(notebook: str) -> str:
+    """The code of a notebook, cell after cell, which is what people read."""
+    try:
+        cells = json.loads(notebook)["cells"]
+        return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    except (ValueError, KeyError, TypeError):
+        return notebook
 
 
 def _or_error(what: str, describe: Any) -> Any:

@@ -16,7 +16,7 @@ from dataproducts.history.ledger import Version
 from dataproducts.messages import MAX_BATCH, Definition, Delivery, Proof, Said, Target
 from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor
-from dataproducts.publication.describe import dataset_body, examples, ports, product_body
+from dataproducts.publication.describe import dataset_body, examples, ports, product_body, with_results
 from dataproducts.publication.events import NO_RUN, Translation
 from dataproducts.publication.ports import Found, compared, resource_keys
 from dataproducts.publication.sensor import NAME
@@ -144,7 +144,7 @@ def repair(products: Mapping[str, DataProduct], target: Target, location: str, f
     messages: list[Said] = []
     datasets = _datasets(products)
     for name in sorted({n.split("/")[0] for n in found.missing}):
-        body = product_body(products[name], examples(products[name].folder))
+        body = product_body(products[name], with_results(name, products[name].folder, examples(products[name].folder)))
         messages.append(Definition(location=location, subject=f"product:{name}", observed_at=moment, product=body))
     for name in found.missing:
         product = products[name.split("/")[0]]

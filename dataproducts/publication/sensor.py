@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from dataproducts.errors import CatalogUnavailable, DataProductsError
+from dataproducts.examples import kept
 from dataproducts.messages import MAX_BATCH, MAX_BODY, Definition, Said, Target, digest
 from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor, Dead
@@ -82,7 +83,7 @@ class Publication:
         self.translation = Translation.of(location, products)
         self._target = target
         self._declared: dict[str, tuple[str, Any]] | None = None
-        self._whole = ""
+        self._whole = self._stamp = ""
         self._is_new = True
 
     @property
@@ -100,14 +101,15 @@ class Publication:
         return _Tick(self, instance, Cursor.read(cursor)).run()
 
     def declared(self) -> dict[str, tuple[str, Any]]:
-        """By subject, hash and body (or why there is none) of everything declared; worked out once, as code does not change."""
-        if self._declared is None:
+        """By subject, hash and body (or why there is none) of everything declared; worked out anew only where examples were run."""
+        stamp = kept.stamp(self.products)
+        if self._declared is None or stamp != self._stamp:
             found = {}
             for subject, body in bodies(self.products):
                 said = str(body) if isinstance(body, Exception) else body.model_dump(mode="json")
                 found[subject] = digest(said)[:12], body
             self._whole = digest({subject: short for subject, (short, _) in found.items()})[:16]
-            self._declared = found
+            self._declared, self._stamp = found, stamp
         return self._declared
 
     @property

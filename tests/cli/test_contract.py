@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import yaml
+from rdflib import Graph
+from rdflib.compare import isomorphic
 
 from tests.cli.conftest import Location
 
@@ -98,7 +102,38 @@ def test_an_export_is_the_document_and_several_are_a_stream(location: Location) 
     assert yaml.safe_load((location.folder / "items.yaml").read_text()) == one
 
 
-def test_a_format_that_is_not_there_yet_is_refused_with_those_that_are(location: Location) -> None:
-    assert location.refusal("contract", "export", "--format", "dcat", status=2) == (
-        "there is no format 'dcat' yet; there is odcs; see `dataproducts contract export --help`"
+def test_every_format_is_written_and_says_what_it_is(location: Location) -> None:
+    def exported(form: str, *more: str) -> str:
+        return location.ok("contract", "export", "weather/items", "--format", form, *more)
+
+    assert yaml.safe_load(exported("odps"))["kind"] == "DataProduct"
+    assert json.loads(exported("croissant"))["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    assert json.loads(exported("datapackage"))["$schema"] == "https://datapackage.org/profiles/2.0/datapackage.json"
+    assert json.loads(exported("schema_org"))["@type"] == "Dataset"
+    kinds = {kind for node in json.loads(exported("dcat"))["@graph"] for kind in node.get("@type", [])}
+    assert {"dcat:Dataset", "dcat:DatasetSeries", "csvw:Schema"} <= kinds
+    exported("dcat", "-o", "items.ttl")
+    turtle = Graph().parse(location.folder / "items.ttl")
+    assert isomorphic(turtle, Graph().parse(data=exported("dcat"), format="json-ld"))
+
+
+def test_several_datasets_are_a_list_and_their_product_is_one_document(location: Location) -> None:
+    names = [one["name"] for one in json.loads(location.ok("contract", "export", "weather", "--format", "datapackage"))]
+    assert len(names) == 10
+    product = yaml.safe_load(location.ok("contract", "export", "weather/items", "--format", "odps"))
+    assert len(product["outputPorts"]) == 10  # the product is whole, whichever of its datasets was named
+
+
+def test_a_document_tells_of_the_newest_version_once_there_is_one(location: Location) -> None:
+    def created() -> str | None:
+        return json.loads(location.ok("contract", "export", "weather/regions", "--format", "datapackage")).get("created")
+
+    assert created() is None
+    location.ok("materialize", "weather/regions", "--partition", "west")
+    assert created() is not None
+
+
+def test_a_format_there_is_none_of_is_refused_with_those_there_are(location: Location) -> None:
+    assert location.refusal("contract", "export", "--format", "xml", status=2) == (
+        "there is no format 'xml'; there is odcs, odps, dcat, croissant, datapackage, schema_org; see `dataproducts contract export --help`"
     )

@@ -16,7 +16,7 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.drawing.calendar import calendar
 from dataproducts.catalog.drawing.charts import CheckRun, Outcome, Point, check_history, rows_chart
 from dataproducts.catalog.search.index import search, suggest
-from dataproducts.catalog.web import columns, lineage, negotiation, partitions, results, security, snippets
+from dataproducts.catalog.web import columns, examples, lineage, negotiation, partitions, results, security, snippets
 from dataproducts.catalog.web.problems import Problem
 from dataproducts.catalog.web.templating import Crumb, Page, at, dataset_path, embedded, environment, node_path, render, text
 from dataproducts.errors import BadRequest, UnknownDataset
@@ -100,9 +100,21 @@ def product(request: Request) -> HTMLResponse:
         found=found,
         facts=facts,
         document=document,
+        examples=examples.shown(found.body, found.body.examples),
         ask=_ask(page, facts, facts.name),
         **_talk(page, f"product:{name}"),
     )
+
+
+def picture(request: Request) -> Response:
+    """A picture that an example of a product showed."""
+    page, of = Page.of(request), request.path_params
+    with page.catalog.database.reading() as connection:
+        found = reading.product(connection, of["product"], page.as_of)
+    image = examples.picture(found.body, of["example"], of["number"]) if found is not None else None
+    if image is None:
+        raise UnknownDataset(f"no example {of['example']!r} of {of['product']!r} shows a picture {of['number']}")
+    return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=300"})
 
 
 def dataset(request: Request) -> HTMLResponse:
@@ -150,6 +162,7 @@ def dataset(request: Request) -> HTMLResponse:
         personal=sum(not columns.may_be_shown(one, body) for one in body.contract.columns),
         ask=_ask(page, facts, name) if facts else None,
         document=document,
+        examples=examples.shown(found.product, body.examples),
         **_talk(page, f"dataset:{name}"),
     )
 
@@ -526,6 +539,7 @@ routes: list[security.Guarded] = [
     _page("/status", status, "status"),
     _page("/about", about, "about"),
     _page("/products/{product}", product, "product"),
+    _page("/products/{product}/examples/{example}/{number:int}.png", picture, "picture"),
     _page("/teams/{team:path}", team, "team"),
     _page("/concepts/{product}/{concept}", concept, "concept"),
     _page("/entries/{name:path}", entry, "entry"),

@@ -84,6 +84,8 @@ while True:
 
 def _file(port: PortFacts, body: DatasetBody) -> str:
     address = _plain(port.address)
+    if address.endswith("/datapackage.json"):
+        return f"from frictionless import Package\n\nrows = Package({_text(address)}).resources[0].read_rows()"
     ending = address.rsplit(".", 1)[-1].lower()
     reader = {"csv": "read_csv", "json": "read_json", "jsonl": "read_ndjson", "ndjson": "read_ndjson"}.get(ending, "read_parquet")
     return f"import polars as pl\n\nframe = pl.{reader}({_text(address)})"

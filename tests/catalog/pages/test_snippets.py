@@ -51,3 +51,11 @@ def test_an_address_stays_within_its_quotes(hostile: str) -> None:
 def test_a_version_names_its_partition_unless_there_is_none() -> None:
     assert version("a/b", "2026-11-01", 3).code.endswith('dataproducts.read("a/b", partition="2026-11-01", version=3)')
     assert version("a/b", "-", 3).code.endswith('dataproducts.read("a/b", version=3)')
+
+
+def test_a_data_package_is_read_from_its_descriptor() -> None:
+    port = PortFacts(name="package", kind="file", address="https://files.example.com/a/b/datapackage.json", facts={"format": "CSV"})
+    made = [one.code for one in snippets(sample.body("saksflyt/saker").model_copy(update={"ports": (port,)})) if one.what == "file"]
+    assert made == [
+        'from frictionless import Package\n\nrows = Package("https://files.example.com/a/b/datapackage.json").resources[0].read_rows()'
+    ]

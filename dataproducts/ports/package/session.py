@@ -1,0 +1,260 @@
+"""A session of the package port: what `port.Session` asks for.
+
+A version has arrived when the descriptor beside its file is there, which is written last. The bytes follow from the version alone, so
+that whoever writes a version again, after a crash or at the same time, writes the same.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from dataproducts import settings
+from dataproducts.errors import PortError
+from dataproducts.formats.addresses import Addresses
+from dataproducts.history.ledger import UNPARTITIONED, Version, newest
+from dataproducts.history.store import DatasetHistory
+from dataproducts.package import files, texts
+from dataproducts.package.columns import Columns
+from dataproducts.package.descriptor import NAME, Resource, descriptor
+from dataproducts.package.files import File, Format
+from dataproducts.ports.package.place import Place
+from dataproducts.ports.port import Batch, Comparison, Delivered, Difference, Facts, Offered
+
+MOST_VERSIONS = 200
+MOST_ROWS = 5_000_000
+_LONGEST = 120  # characters of a partition's folder that are readable
+
+
+class PackageSession:
+    """The files of one dataset, during one run."""
+
+    def __init__(self, offered: Offered, history: DatasetHistory, place: Place, form: Format, columns: Columns) -> None:
+        self._offered = offered
+        self._history = history
+        self._place = place
+        self._form = form
+        self._columns = columns
+        self._partition = offered.contract.kind == "table" and offered.partitions is not None
+        self._addresses = Addresses(settings.catalog_pages())
+        self._known: dict[str, File] = {}
+
+    def prepare(self) -> None:
+        """Make the folder, and lead readers to the newest of what is there where a run died before it could."""
+        self._place.ready()
+        there = self._place.listed()
+        held = self._place.read(NAME) if NAME in there else None
+        if held is not None and _json(held).get("name") != self._offered.dataset.replace("/", "."):
+            raise PortError(
+                f"{self._offered.dataset}: {self._place.root}/{NAME} is of {_json(held).get('name')!r}, another dataset; "
+                "declare another folder"
+            )
+        if held is not None:
+            self._remember(held)
+            if held != self._newest(there):
+                self._lead_readers()
+
+    def next_batch(self, delivered: Delivered, versions: Sequence[Version]) -> Sequence[Version]:
+        """The versions that are not there, under the present major of the contract; also those that were delivered and have gone since."""
+        there = self._place.listed()
+        found: list[Version] = []
+        rows = 0
+        for version in sorted(versions, key=lambda v: (v.known_at, v.partition, v.number)):
+            if version.major != self._offered.contract.version.major or _marker(version) in there:
+                continue
+            rows += version.rows
+            if found and (rows > MOST_ROWS or len(found) >= MOST_VERSIONS):
+                break
+            found.append(version)
+        return found
+
+    def deliver(self, batch: Batch, delivered: Delivered) -> Facts:
+        """The file of each version, then its descriptor; when all are there, the descriptor of what is current."""
+        size = 0
+        for version in batch.versions:
+            held = self._marked(version)
+            if held is None:
+                size += self._publish(version).bytes
+            elif held["versions"][0]["content_hash"] != version.content_hash:
+                raise PortError(
+                    f"{version.dataset}: {self._place.root} has another content as {_said(version)}, so the dataset is not the one that "
+                    "was published; restore it, or declare another folder of the port"
+                )
+        self._lead_readers()
+        return {
+            "folder": self._place.root,
+            "versions": len(batch.versions),
+            "rows": sum(v.rows for v in batch.versions),
+            "bytes": size,
+        }
+
+    def compare(self, versions: Sequence[Version], full: bool) -> Comparison:
+        """Files and descriptors against the ledger: there, of that size and with that content hash; every byte and row where `full`."""
+        there = self._place.listed()
+        found: list[Difference] = []
+        rows = 0
+        for version in versions:
+            text = self._differs(version, there, full)
+            if text:
+                found.append(Difference(version.partition, version.number, f"{_said(version)} {text}"))
+            else:
+                rows += version.rows
+        known = {_marker(v) for v in self._history.versions()}
+        strays = sorted(path for path in there if path.endswith(f"/{NAME}") and path not in known)
+        found += [Difference("", 0, f"{path} is there, and the dataset has no such version") for path in strays]
+        if versions and self._place.read(NAME) != self._newest(there):
+            last = max(versions, key=lambda v: v.known_at)
+            found.append(Difference(last.partition, last.number, f"{NAME} does not name the newest versions that are there"))
+        return Comparison(len(versions), rows, tuple(found))
+
+    def _publish(self, version: Version) -> File:
+        with tempfile.TemporaryDirectory(prefix="package-") as scratch:
+            path = Path(scratch) / self._file
+            file = self._write(version, path)
+            self._place.bring(f"{_folder(version)}/{self._file}", path)
+        one = Resource(self._offered, self._columns, (version,), self._form, (self._file,), (file,), self._partition)
+        self._place.put(_marker(version), self._described([one]))
+        return file
+
+    def _write(self, version: Version, path: Path) -> File:
+        schema = files.schema(self._history, [version], self._columns.taken, partition=self._partition)
+        return files.write(self._frames(version), schema, self._form, path)
+
+    def _frames(self, version: Version) -> Any:
+        return files.frames(self._history, [version], self._columns.taken, partition=self._partition)
+
+    def _lead_readers(self) -> None:
+        """Write the descriptor of what is current; again, where another run has brought more in the meantime."""
+        before: dict[str, int] | None = None
+        while (there := self._place.listed()).keys() != (before or {}).keys():
+            content = self._newest(there)
+            if content is None:
+                return
+            resource = self._current(there)
+            assert resource is not None
+            facts = self._offered.facts
+            name, title, about = self._offered.dataset, self._offered.title, self._offered.description or facts.description.best("en")
+            self._place.put("README.md", texts.readme(name, title, about, [resource], (), self._addresses).encode())
+            self._place.put("LICENSE.md", texts.license_text(facts).encode())
+            self._place.put(NAME, content)
+            before = {**there, "README.md": 0, "LICENSE.md": 0, NAME: 0}
+
+    def _newest(self, there: dict[str, int]) -> bytes | None:
+        resource = self._current(there)
+        return self._described(resource.apart()) if resource is not None else None
+
+    def _current(self, there: dict[str, int]) -> Resource | None:
+        """What is current of the versions that are there; of a dataset of snapshots the newest one."""
+        arrived = newest([v for v in self._history.versions() if _marker(v) in there and v.major == self._offered.contract.version.major])
+        if not arrived:
+            return None
+        keys = [max(arrived)] if self._offered.contract.kind == "snapshot" else sorted(arrived)
+        versions = tuple(arrived[key] for key in keys)
+        paths = tuple(f"{_folder(v)}/{self._file}" for v in versions)
+        return Resource(self._offered, self._columns, versions, self._form, paths, tuple(map(self._told, versions)), self._partition)
+
+    def _told(self, version: Version) -> File:
+        """The file of a version, as the descriptor beside it says, which never changes."""
+        marker = _marker(version)
+        if marker not in self._known:
+            held = self._marked(version)
+            if held is None:
+                raise PortError(f"{version.dataset}: {self._place.root}/{marker} was there and has gone; run again")
+            self._known[marker] = _file(held)
+        return self._known[marker]
+
+    def _remember(self, newest: bytes) -> None:
+        """What the descriptor of what is current says of each file, so that a long history is not read file by file."""
+        for one in (file for resource in _json(newest).get("resources", []) for file in resource.get("files", [])):
+            marker = f"{one['path'].rpartition('/')[0]}/{NAME}"
+            self._known[marker] = File(one["bytes"], one["sha256"], one["rows"])
+
+    def _marked(self, version: Version) -> dict[str, Any] | None:
+        content = self._place.read(_marker(version))
+        if content is None:
+            return None
+        resources = _json(content).get("resources")
+        if not isinstance(resources, list) or not resources or not isinstance(resources[0], dict) or "files" not in resources[0]:
+            raise PortError(
+                f"{version.dataset}: {self._place.root}/{_marker(version)} is no descriptor of ours; delete it, and the "
+                "version is written again"
+            )
+        return dict(resources[0])
+
+    def _differs(self, version: Version, there: dict[str, int], full: bool) -> str | None:
+        path, marker = f"{_folder(version)}/{self._file}", _marker(version)
+        held = self._marked(version) if marker in there else None
+        if held is None:
+            return f"has not arrived: {marker} is not there"
+        stated, file = held["versions"][0]["content_hash"], _file(held)
+        self._known[marker] = file
+        if stated != version.content_hash:
+            return f"has another content there (hash {stated[:12]}, here {version.content_hash[:12]})"
+        if file.rows != version.rows:
+            return f"has {file.rows} rows there and {version.rows} here"
+        if path not in there:
+            return f"has lost its file {path}"
+        if there[path] != file.bytes:
+            return f"has a file of {there[path]} bytes, and {file.bytes} were written"
+        return self._contents(version, path, file) if full else None
+
+    def _contents(self, version: Version, path: str, file: File) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="package-") as scratch:
+            there, here = Path(scratch) / "there", Path(scratch) / "here"
+            if not self._place.fetch(path, there):
+                return f"has lost its file {path}"
+            if files.measured(there, file.rows) != file:
+                return f"has a file that is no longer what was written, {path}"
+            if self._form == "csv":
+                self._write(version, here)
+                same = sha256(here.read_bytes()).digest() == sha256(there.read_bytes()).digest()
+            else:  # the library that wrote Parquet is named in it, and may have been an older one
+                schema = files.schema(self._history, [version], self._columns.taken, partition=self._partition)
+                same = pl.read_parquet(there).equals(pl.concat([pl.DataFrame(schema=schema), *self._frames(version)]))
+        return None if same else f"has other rows in {path} than the dataset"
+
+    def _described(self, resources: Sequence[Resource]) -> bytes:
+        offered = self._offered
+        about = offered.description or offered.facts.description.best("en")
+        return descriptor(offered.dataset, offered.title, about, str(offered.contract.version), resources, self._addresses)
+
+    @property
+    def _file(self) -> str:
+        return f"{self._offered.name}.{self._form}"
+
+
+def _folder(version: Version) -> str:
+    """The folder of a version. A partition's key may be any text; a folder's name is letters, digits, "_", "-" and what "=" spells."""
+    key = quote(version.partition, safe="").replace("~", "%7E").replace(".", "%2E").replace("%", "=")
+    if len(key) > _LONGEST:
+        key = f"{key[:_LONGEST].rpartition('=')[0] or key[:_LONGEST]}-{sha256(version.partition.encode()).hexdigest()[:16]}"
+    return f"{key}/v{version.number}"
+
+
+def _marker(version: Version) -> str:
+    return f"{_folder(version)}/{NAME}"
+
+
+def _file(held: dict[str, Any]) -> File:
+    (one,) = held["files"]
+    return File(one["bytes"], one["sha256"], one["rows"])
+
+
+def _said(version: Version) -> str:
+    of = "" if version.partition == UNPARTITIONED else f" of partition {version.partition}"
+    return f"version {version.number}{of}"
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
