@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from dataproducts.materialization import UNCHANGED as UNCHANGED
     from dataproducts.materialization import Result as Result
     from dataproducts.ports.bigquery import BigQuery as BigQuery
+    from dataproducts.ports.inputs.database import Database as Database
+    from dataproducts.ports.inputs.dlt_source import Dlt as Dlt
+    from dataproducts.ports.inputs.files import Files as Files
+    from dataproducts.ports.inputs.rows import Rows as Rows
     from dataproducts.ports.kafka.reading import Messages as Messages
     from dataproducts.ports.kafka.reading import TopicInput as TopicInput
     from dataproducts.ports.kafka.topic import Topic as Topic
@@ -42,12 +46,16 @@ _HOME = {
     "Contract": "contract",
     "DataProduct": "product",
     "DataProductsError": "errors",
+    "Database": "ports.inputs.database",
     "Dataset": "dataset",
     "KAnonymity": "quality.anonymity",
+    "Dlt": "ports.inputs.dlt_source",
+    "Files": "ports.inputs.files",
     "Messages": "ports.kafka.reading",
     "Pseudonym": "pseudonym",
     "Package": "ports.package",
     "Result": "materialization",
+    "Rows": "ports.inputs.rows",
     "Source": "dataset",
     "Suppression": "quality.suppression",
     "Topic": "ports.kafka.topic",

@@ -1,0 +1,1 @@
+"""Where data enters from outside: databases, files, dlt. Nothing here is imported, and nothing opened, before it is used."""
