@@ -12,7 +12,7 @@ from dataproducts.catalog.reading.definitions import definitions
 from dataproducts.catalog.reading.events import ArrivalRow, CheckRow, FailureRow, recent_events
 from dataproducts.catalog.reading.figures import open_figures
 from dataproducts.catalog.reading.lineage import Neighbor, neighbors
-from dataproducts.catalog.reading.partitions import PartitionRow, newest_of, newest_partitions, profile_then
+from dataproducts.catalog.reading.partitions import PartitionRow, newest_of, newest_partitions, partitions_then
 from dataproducts.catalog.reading.remarks import Voices
 from dataproducts.catalog.reading.states import State
 from dataproducts.messages import ColumnFigures, DatasetBody, ProductBody
@@ -59,14 +59,16 @@ def dataset(connection: sa.Connection, name: str, as_of: datetime | None = None)
         return None
     body = DatasetBody.model_validate(row["body"])
     held = found.get(its_product)
-    partitions = newest_partitions(connection, body, as_of)
+    if as_of is None:
+        partitions, profile = newest_partitions(connection, name), row["profile"]
+    else:
+        partitions, profile = partitions_then(connection, body, as_of)
     checks, failures, arrivals, voices = recent_events(connection, own, [port.name for port in body.ports if port.kind != "lake"], as_of)
     newest = newest_of(body, partitions)
     if as_of is None:
         state = State(**{name: row[name] for name in State.__dataclass_fields__}) if row["freshness"] else State()
     else:
         state = _state_then(body, partitions, checks, failures, newest, as_of)
-    profile = row["profile"] if as_of is None else profile_then(connection, name, newest)
     return DatasetPage(
         body=body,
         product=ProductBody.model_validate(held["body"]) if held is not None and held["body"] is not None else None,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.assertions import OWNED_BY
 from dataproducts.catalog.graph import valid
-from dataproducts.catalog.reading.definitions import definitions_then
+from dataproducts.catalog.reading.definitions import definition_then
 from dataproducts.catalog.reading.states import State
 from dataproducts.catalog.tables import name_of
 
@@ -57,17 +57,20 @@ def summaries(
         .order_by(order if order is not None else c.c.subject)
         .limit(limit)
     )
+    shown: Any = c.c.body
+    known = c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
+    if as_of is not None:
+        then = definition_then(as_of)
+        known, shown = known.join(then, then.c.subject == c.c.subject), then.c.body
     query = (  # what is shown is read of the chosen alone: bodies are large
-        sa.select(c.c.subject, c.c.product, c.c.body, c.c.changed, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
-        .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
+        sa.select(c.c.subject, c.c.product, shown, c.c.changed, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
+        .select_from(known)
         .where(c.c.subject.in_(chosen))
         .order_by(order if order is not None else c.c.subject)
     )
-    rows = list(connection.execute(query).mappings())
-    then = definitions_then(connection, [r["subject"] for r in rows], as_of) if as_of is not None else {}
     found = []
-    for r in rows:
-        body = r["body"] if as_of is None else (then.get(r["subject"]) or {}).get("body")
+    for r in connection.execute(query).mappings():
+        body = r["body"]
         if body is None:
             continue
         state = State(**{n: r[n] for n in State.__dataclass_fields__}) if r["freshness"] and as_of is None else State()
