@@ -42,6 +42,7 @@ class Engine(Protocol):
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
     joined: str  # an aggregate: the values of {} with commas between
+    among: str  # whether {} is one of the whole numbers of the bound parameter named {ids}, a text with commas between
 
     def create_text(self, connection: sa.Connection) -> None: ...
     def drop_text(self, connection: sa.Connection) -> None: ...
@@ -68,6 +69,7 @@ class _Sqlite:
     titles, title_fields = matches, TITLE
     rid = sparse = "rowid"
     joined = "group_concat({})"
+    among = "{} IN (SELECT value FROM json_each('[' || :{ids} || ']'))"
     _columns = ", ".join(STORED)
 
     def create_text(self, connection: sa.Connection) -> None:
@@ -142,6 +144,7 @@ class _Postgresql:
     rid = "rid"
     sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
     joined = "string_agg(CAST({} AS text), ',')"
+    among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"
     matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
     titles, title_fields = "SELECT rid FROM search_text WHERE title_words @@ CAST(:{q} AS tsquery)", EVERYWHERE
 

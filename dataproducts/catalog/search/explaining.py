@@ -39,11 +39,11 @@ class Explanation:
 
     def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
         """The fields of a stored text, in the order they weigh, each with the words met in it."""
-        held = held or Held(stored)
         found = []
         for name, bit in FIELDS.items():
-            if met := self._tokens & held.tokens(bit):
-                found.append((name, self._words(stored[name].split(" "), met)))
+            tokens = stored[name].split(" ")
+            if met := self._tokens.intersection(tokens if held is None else held.tokens(bit)):
+                found.append((name, self._words(tokens, met)))
         return tuple(found)
 
     def _words(self, tokens: Sequence[str], met: set[str]) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Explanation:
         plain = {token for token in met if token[0] not in _MARKS}
         explained = {FORM + form for word in plain for form in analysis.forms(word)}
         if plain and met - plain <= explained:
-            return tuple(list(dict.fromkeys(token for token in tokens if token in plain))[:MAX_WORDS])
+            return tuple(dict.fromkeys(filter(plain.__contains__, tokens)))[:MAX_WORDS]
         inside = [token[1:] for token in met if token[0] == PART]
         own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
         words = [word for word in own if self._is_met(word) or any(part in word for part in inside)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +39,7 @@ from dataproducts.catalog.search.matching import (
     some,
 )
 from dataproducts.catalog.search.query import MAX_WORDS, asked, literal, parse, refused
-from dataproducts.catalog.search.spelling import corrections
+from dataproducts.catalog.search.spelling import candidates, is_doubtful, nearest
 from dataproducts.errors import BadRequest
 
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
@@ -114,17 +116,21 @@ class _Search:
         self.request = request
         self.engine = engines.of(connection)
         self.facets = facets_of.chosen(request.facets)
+        self.combinations = facets_of.combinations()
         self.deadline = time.perf_counter() + request.budget_seconds
         self.is_partial = False
         self.query = parse(request.text)
         self.name = ""  # what all that is asked for would be as one name
         self.corrected = False
+        self.nearest: dict[str, str] = {}  # words that are known, to those that may be misspelled
 
     def answer(self) -> SearchPage:
+        """In four statements at most: what is known of the words, counts and what may have been meant, facets, rows."""
         self._look_up()
         place = self._place()
         did_you_mean = None
         if self.corrected:
+            self._found([])
             self._correct(self._corrections())
         page = self._page(place)
         if place is None and not self.query.is_empty and not self.is_partial and page.total <= _FEW:
@@ -150,26 +156,28 @@ class _Search:
             self.query = plain
         self.name = name if self.query == plain else self.query.name
 
+    def _doubtful(self) -> dict[str, int]:
+        """The words that may be misspelled, and how many documents have each."""
+        known, alone = self.familiar, len(self.query.words) == 1 and not self.facets and not self.query.excluded
+        counts = {word: known.documents.get(word, 0) for word in self.query.words}
+        return {word: many for word, many in counts.items() if is_doubtful(word, many) and not (known.begun(word) and (many or alone))}
+
     def _corrections(self, rare_too: bool = False) -> dict[str, str]:
+        """The nearest words to those that are not known, as the last statement that counted has found them."""
         known = self.familiar
-        wanted = {word: known.documents.get(word, 0) for word in self.query.words if not (rare_too and known.begun(word))}
-        return corrections(self.connection, wanted, rare_too)
+        meant = {word: one for word, one in self.nearest.items() if not known.documents.get(word, 0)}
+        return {word: one for word, one in self.nearest.items() if not known.begun(word)} if rare_too else meant
 
     def _correct(self, found: dict[str, str]) -> None:
         self.query = self.query.corrected(found)
         self.corrected = True
+        self.nearest = {}
         self.name = self.query.name
 
     # one page
 
     def _page(self, place: tuple[cursors.Key, ...] | None) -> SearchPage:
-        counted = self._counts()
-        if self.request.sort != "relevance" or self.query.is_empty:
-            rows = self._sorted(place, counted.capped)
-        elif counted.are_few:
-            rows = self._classified(place) if counted.total else []
-        else:
-            rows = self._staged(place)
+        counted, rows = self._counted_and_read(place)
         full = len(rows) > self.request.limit
         rows = rows[: self.request.limit]
         explanation = Explanation(self.query, self.familiar)
@@ -219,11 +227,12 @@ class _Search:
             ways.append(Token(name_tokens(self.name, analysis.loose_identity(self.name))[1]))
         return self._narrowed(some(ways), facets=facets)
 
-    def _staged(self, place: tuple[cursors.Key, ...] | None) -> list[Any]:
+    def _staged(self, place: tuple[cursors.Key, ...] | None) -> tuple[str, dict[str, Any]]:
         """Of many hits: one step after the other, until the page is full."""
         start, after = (int(place[0]) % 10, int(place[1])) if place else (0, -1)
         values: dict[str, Any] = {"after": after, "none": -1, "limit": self.request.limit + 1}
         steps = self._steps()
+        start = min(start, len(steps) - 1)
         rid = self.engine.rid
         fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
         order = rid if fewest >= engines.PLENTY else self.engine.sparse
@@ -237,7 +246,7 @@ class _Search:
                 f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
-        return self._rows(f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values)
+        return f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values
 
     def _classified(self, place: tuple[cursors.Key, ...] | None) -> list[Any]:
         """Of few hits: all of them, each held against the steps here, which costs less than asking for every step."""
@@ -255,7 +264,10 @@ class _Search:
 
     # other orders
 
-    def _sorted(self, place: tuple[cursors.Key, ...] | None, capped: bool) -> list[Any]:
+    def _ordered(self, place: tuple[cursors.Key, ...] | None, capped: bool) -> tuple[str, dict[str, Any]]:
+        """A page of rows in the order asked for, as a statement. `capped` tells of browsing whether there is much to walk through."""
+        if self.request.sort == "relevance" and not self.query.is_empty:
+            return self._staged(place)
         values: dict[str, Any] = {"limit": self.request.limit + 1, "most": MAX_SORTED}
         order, going_on = _ORDERS[self.request.sort]
         conditions = []
@@ -281,7 +293,7 @@ class _Search:
             conditions.append("d.rid = m.rid")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         found = f"SELECT d.rid FROM {source}{where} ORDER BY {order} LIMIT :limit"
-        return self._rows(f"{self._shown('9')} {self._with_rows(found)} ORDER BY {order}", values)
+        return f"{self._shown('9')} {self._with_rows(found)} ORDER BY {order}", values
 
     def _shown(self, step: str) -> str:
         return (
@@ -305,7 +317,7 @@ class _Search:
         seconds = max(_LEAST_SECONDS, share * (self.deadline - time.perf_counter()))
         try:
             with self.engine.within(self.connection, seconds):
-                rows = self.connection.exec_driver_sql(query) if values is None else self.connection.execute(sa.text(query), values)
+                rows = self.connection.exec_driver_sql(query) if values is None else self.connection.execute(_statement(query), values)
                 found.extend(rows.mappings())
         except engines.OverBudget:
             self.is_partial = True
@@ -313,83 +325,137 @@ class _Search:
 
     # counts
 
-    def _counts(self) -> _Counted:
-        """What is found in all, and how often each facet value occurs in it: disjunctively, a facet is counted without its own choice."""
+    def _counted_and_read(self, place: tuple[cursors.Key, ...] | None) -> tuple[_Counted, list[Any]]:
+        """What is found in all, how often each facet value occurs in it, and the rows of the page.
+
+        Disjunctively: a facet is counted without its own choice.
+        """
         fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=MAX_COUNTED)
-        if fewest < MAX_COUNTED and not self.query.is_empty:
-            (sets,) = self._found([self._anything({})])
-            if sets is not None and len(sets) <= MAX_COUNTED:
-                return self._chosen(sets)
-        asked_for = [("", self._anything()), *((name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets))]
-        found = dict(zip((name for name, _ in asked_for), self._found([match for _, match in asked_for]), strict=True))
+        wanted = [("", self._anything()), *((name, self._anything(rest)) for name, rest in facets_of.relaxations(self.facets))]
+        at_once = self.corrected
+        if fewest < MAX_COUNTED and not self.query.is_empty and not at_once:
+            (met,) = self._found([self._anything({})], self._doubtful() if place is None else {})
+            if met is not None and met.total() <= MAX_COUNTED:
+                counted = self._chosen(met)
+                return counted, self._read(place, counted)
+            at_once = bool(self.facets)
+            found = {"": met}
+        elif not at_once:
+            found = dict(zip((name for name, _ in wanted), self._found([match for _, match in wanted]), strict=True))
+        if not at_once:
+            counted = self._all_counted(found)
+            return counted, self._read(place, counted)
+        query, values = self._ordered(place, capped=False)
+        counts, bound = self._counting([match for _, match in wanted])
+        nothing = ", ".join(["NULL"] * 11)
+        together = f"SELECT * FROM ({query}) AS page UNION ALL SELECT -1 - i, {nothing}, sets FROM ({counts}) AS counts"
+        answered = self._rows(together, {**values, **bound})
+        sets = {-1 - row["step"]: row["facets"] for row in answered if row["step"] < 0}
+        found = {name: _numbers(sets[i]) if i in sets else None for i, (name, _) in enumerate(wanted)}
+        return self._all_counted(found), [row for row in answered if row["step"] >= 0]
+
+    def _read(self, place: tuple[cursors.Key, ...] | None, counted: _Counted) -> list[Any]:
+        if counted.are_few and not counted.total:
+            return []
+        if counted.are_few and self.request.sort == "relevance" and not self.query.is_empty:
+            return self._classified(place)
+        return self._rows(*self._ordered(place, counted.capped))
+
+    def _all_counted(self, found: Mapping[str, Counter[str] | None]) -> _Counted:
+        """From what is found with all choices (named "") and without the choice of each facet."""
+        beyond = {name for name, documents in found.items() if documents is not None and documents.total() > MAX_COUNTED}
+        are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
+        kinds = self._learn([documents or Counter() for documents in found.values()], are_kinds_many)
         counts: dict[str, dict[str, int]] = {}
-        for name, sets in found.items():
-            self._learn(sets or ())
-            counts |= facets_of.COMBINATIONS.count(sets or (), [name] if name else [one for one in FACETS if one not in self.facets])
-        listed = self._listed(counts)
-        beyond = {name for name, sets in found.items() if len(sets or ()) > MAX_COUNTED}
-        if "kind" in beyond or ("" in beyond and "kind" not in self.facets):
-            self._count_kinds(listed)
-        total = len(found[""] or ())
-        return _Counted(min(total, MAX_COUNTED), "" in beyond, listed, bool(beyond), found[""] is not None and total <= _CLASSIFIED)
+        for name, documents in found.items():
+            counts |= self.combinations.count(self.combinations.of(documents or {}), [name] if name else self._unchosen())
+        # of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself
+        counts["kind"] = {kind: most for kind in _KINDS if (most := max(counts.get("kind", {}).get(kind, 0), kinds.get(kind, 0)))}
+        met = found[""]
+        total = met.total() if met is not None else 0
+        return _Counted(min(total, MAX_COUNTED), "" in beyond, self._listed(counts), bool(beyond), met is not None and total <= _CLASSIFIED)
 
-    def _chosen(self, sets: list[int]) -> _Counted:
+    def _chosen(self, found: Counter[str]) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
-        self._learn(sets)
-        combinations = facets_of.COMBINATIONS
-        met = sets
-        if self.facets:
-            meeting = combinations.meeting(sets, self.facets)
-            met = [one for one in sets if one in meeting]
-        counts = combinations.count(met, [one for one in FACETS if one not in self.facets])
+        self._learn([found])
+        documents = self.combinations.of(found)
+        met = self.combinations.narrowed(documents, self.facets) if self.facets else documents
+        counts = self.combinations.count(met, self._unchosen())
         for name, rest in facets_of.relaxations(self.facets):
-            loosely = combinations.meeting(sets, rest)
-            counts |= combinations.count((one for one in sets if one in loosely), [name])
-        return _Counted(len(met), False, self._listed(counts), False, len(met) <= _CLASSIFIED)
+            counts |= self.combinations.count(self.combinations.narrowed(documents, rest) if rest else documents, [name])
+        total = sum(many for _, _, many in met)
+        return _Counted(total, False, self._listed(counts), False, total <= _CLASSIFIED)
 
-    def _found(self, matches: Sequence[Expression]) -> list[list[int] | None]:
-        """For what matches each, the combination of facets of every document, but of one more than are counted at most; None where the
-        time was up before."""
-        values: dict[str, Any] = {"most": MAX_COUNTED + 1}
+    def _unchosen(self) -> list[str]:
+        return [name for name in FACETS if name not in self.facets]
+
+    def _counting(self, matches: Sequence[Expression]) -> tuple[str, dict[str, Any]]:
+        """A statement that gives for each the combination of facets of every document, but of one more than are counted at most."""
+        values: dict[str, Any] = {"counted": MAX_COUNTED + 1}
         branches = []
         for i, match in enumerate(matches):
             if match == Token(ALL_DOCUMENTS):
-                source = "SELECT rid FROM search_document ORDER BY rid LIMIT :most"
+                source = "SELECT rid FROM search_document ORDER BY rid LIMIT :counted"
             else:
-                values[f"q{i}"] = self.engine.written(match)
-                source = f"{self.engine.matches.format(q=f'q{i}')} ORDER BY {self.engine.rid} LIMIT :most"
+                values[f"c{i}"] = self.engine.written(match)
+                source = f"{self.engine.matches.format(q=f'c{i}')} ORDER BY {self.engine.rid} LIMIT :counted"
+            # a long row each: rows cost more than what is in them
             branches.append(f"SELECT {i} AS i, {self.engine.joined.format(FACET_SET.format('m.rid'))} AS sets FROM ({source}) AS m")
-        found: list[list[int] | None] = [None for _ in matches]
-        for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):  # a long row each: rows cost more than what is in them
-            found[row["i"]] = list(map(int, row["sets"].split(","))) if row["sets"] else []
+        return " UNION ALL ".join(branches), values
+
+    def _found(self, matches: Sequence[Expression], doubtful: Mapping[str, int] | None = None) -> list[Counter[str] | None]:
+        """For what matches each, how many documents have each combination of facets; None where the time was up before.
+
+        Looks in the same statement for what may have been meant by words.
+        """
+        counts, values = self._counting(matches)
+        words = list(self._doubtful() if doubtful is None else doubtful)
+        branches = [counts] if matches else []
+        for i, word in enumerate(words):
+            near, bound = candidates(word, self.familiar.documents.get(word, 0), f"w{i}_")
+            values |= bound
+            together = self.engine.joined.format("word || ' ' || documents")
+            branches.append(f"SELECT {-1 - i} AS i, {together} AS sets FROM ({near}) AS w{i}")
+        if not branches:
+            return []
+        found: list[Counter[str] | None] = [None for _ in matches]
+        for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):
+            if row["i"] >= 0:
+                found[row["i"]] = _numbers(row["sets"])
+            elif row["sets"] and (best := nearest(words[-1 - row["i"]], row["sets"].split(","))):
+                self.nearest[words[-1 - row["i"]]] = best
         return found
 
-    def _learn(self, sets: Iterable[int]) -> None:
-        missing = facets_of.COMBINATIONS.missing(sets)
-        for some_ids in (missing[i : i + 5_000] for i in range(0, len(missing), 5_000)):
-            facets_of.COMBINATIONS.learn(self.connection.execute(_COMBINATIONS, {"some": some_ids}).fetchall())
+    def _learn(self, found: Sequence[Counter[str]], are_kinds_many: bool = False) -> dict[str, int]:
+        """Remember what the combinations stand for, and where that is asked count documents of each kind, in one statement."""
+        missing = self.combinations.missing(one for documents in found for one in documents)
+        branches, values = self._counting_kinds() if are_kinds_many else ([], {})
+        if missing:
+            branches.append(f"SELECT id, facets FROM search_facet_set WHERE {self.engine.among.format('id', ids='ids')}")
+            values["ids"] = ",".join(dict.fromkeys(missing))
+        if not branches:
+            return {}
+        rows = self._rows(" UNION ALL ".join(branches), values) if are_kinds_many else []
+        if missing and not any(row["id"] >= 0 for row in rows):  # these have to be known, however little time is left
+            rows = [*rows, *self.connection.execute(_statement(branches[-1]), {"ids": values["ids"]}).mappings()]
+        self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
+        return {_KINDS[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
+
+    def _counting_kinds(self) -> tuple[list[str], dict[str, Any]]:
+        others = {name: values for name, values in self.facets.items() if name != "kind"}
+        values: dict[str, Any] = {"most": _KIND_COUNTED}
+        branches = []
+        for i, kind in enumerate(_KINDS):
+            values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
+            values[f"k{i}"] = facet_token("kind", kind)
+            there = f"EXISTS (SELECT 1 FROM search_facet_value WHERE token = :k{i})"  # most catalogs have few of the kinds
+            some_of = f"{self.engine.matches.format(q=f'q{i}')} AND {there} LIMIT :most"
+            branches.append(f"SELECT {-1 - i} AS id, CAST(count(*) AS text) AS facets FROM ({some_of}) AS k{i}")
+        return branches, values
 
     def _listed(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, list[facets_of.Value]]:
         picked = {name: self.facets.get(name, frozenset()) for name in FACETS}
         return {name: facets_of.listed(counts[name], picked[name]) for name in FACETS if counts.get(name) or picked[name]}
-
-    def _count_kinds(self, counts: dict[str, list[facets_of.Value]]) -> None:
-        """Of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself."""
-        others = {name: values for name, values in self.facets.items() if name != "kind"}
-        counted = {value: documents for value, documents, _ in counts.get("kind", [])}
-        values: dict[str, Any] = {"most": _KIND_COUNTED}
-        branches = []
-        for i, kind in enumerate(_KINDS):
-            if counted.get(kind, 0) < _KIND_COUNTED:
-                values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
-                matches = self.engine.matches.format(q=f"q{i}")
-                values[f"k{i}"] = facet_token("kind", kind)
-                there = f"EXISTS (SELECT 1 FROM search_facet_value WHERE token = :k{i})"  # most catalogs have few of the kinds
-                branches.append(f"SELECT {i} AS kind, count(*) AS documents FROM ({matches} AND {there} LIMIT :most) AS k{i}")
-        for row in self._rows(" UNION ALL ".join(branches), values):
-            counted[_KINDS[row["kind"]]] = max(row["documents"], counted.get(_KINDS[row["kind"]], 0))
-        found = {kind: documents for kind, documents in counted.items() if documents}
-        counts["kind"] = facets_of.listed(found, self.facets.get("kind", frozenset()))
 
     # where to go on
 
@@ -420,6 +486,13 @@ class _Search:
         return (corrected, row["browse"], row["title_key"], row["rid"])
 
 
+_statement = lru_cache(maxsize=256)(sa.text)
+
+
+def _numbers(sets: str | None) -> Counter[str]:
+    return Counter(sets.split(",") if sets else ())
+
+
 @dataclass(frozen=True)
 class _Counted:
     total: int
@@ -430,7 +503,6 @@ class _Counted:
 
 
 _STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 0}
-_COMBINATIONS = sa.text("SELECT id, facets FROM search_facet_set WHERE id IN :some").bindparams(sa.bindparam("some", expanding=True))
 # the widest of the steps before each
 _EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 2, 3), (1, 2, 4), (1, 2, 4, 5), (1, 6), (1, 7))
 _NO_TOKEN = NAME  # stands in no text

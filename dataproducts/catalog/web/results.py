@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dataproducts.catalog.search.documents import FACETS
 from dataproducts.catalog.search.index import Hit, SearchPage, SearchRequest
@@ -30,24 +30,13 @@ SORTS = ("relevance", "title", "updated")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One value of a facet."""
-
-    id: str
-    value: str
-    label: str
-    count: int
-    is_chosen: bool
-
-
-@dataclass(frozen=True)
 class Facet:
-    """A facet with the values there are; `is_open` where it should be unfolded."""
+    """A facet with the values there are, each a box to tick: list items. `is_open` where it should be unfolded."""
 
     name: str
     label: str
-    choices: tuple[Choice, ...]
-    rest: tuple[Choice, ...]
+    choices: Markup
+    rest: Markup
     is_open: bool
 
 
@@ -90,17 +79,26 @@ def facets(found: SearchPage, speech: Speech) -> list[Facet]:
     """The facets there is something to choose in."""
     made = []
     for name in FACETS:
-        choices = [
-            Choice(f"{name}-{crc32(value.encode()):x}", value, _label(speech, name, value), count, chosen)
-            for value, count, chosen in found.facets.get(name, ())
-        ]
-        if not choices:
+        values = found.facets.get(name, [])
+        if not values:
             continue
-        any_chosen = any(one.is_chosen for one in choices)
-        first = [one for place, one in enumerate(choices) if place < SHOWN_VALUES or one.is_chosen]
-        rest = [one for place, one in enumerate(choices) if place >= SHOWN_VALUES and not one.is_chosen]
-        made.append(Facet(name, speech.t(f"facet.{name}"), tuple(first), tuple(rest), any_chosen or name in OPEN_FACETS))
+        any_chosen = any(chosen for _, _, chosen in values)
+        first: list[str] = []
+        rest: list[str] = []
+        for place, value in enumerate(values):
+            (first if place < SHOWN_VALUES or value[2] else rest).append(_box(speech, name, *value))
+        label = speech.t(f"facet.{name}")
+        made.append(Facet(name, label, Markup("".join(first)), Markup("".join(rest)), any_chosen or name in OPEN_FACETS))
     return made
+
+
+def _box(speech: Speech, name: str, value: str, count: int, is_chosen: bool) -> str:
+    """Written here and not by the template, which takes ten times as long: a page has a hundred."""
+    return (
+        f'<li><label class="choice"><input type="checkbox" id="{name}-{crc32(value.encode()):x}" name="{name}" value="{escape(value)}"'
+        f"{' checked' if is_chosen else ''}><span>{escape(_label(speech, name, value))}</span>"
+        f'<span class="count">{speech.number(count)}</span></label></li>'
+    )
 
 
 def chips(page: Page, asked: SearchRequest) -> list[Chip]:

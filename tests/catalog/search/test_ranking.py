@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dataproducts.catalog.search import index
+from dataproducts.catalog.search import facets as facets_of
+from dataproducts.catalog.search import index, searching
 from dataproducts.catalog.search.documents import Document
 from dataproducts.catalog.search.index import SearchRequest
 from dataproducts.errors import BadRequest
@@ -211,23 +212,40 @@ def test_a_search_that_runs_out_of_time_gives_what_there_is(corpora: dict[bool, 
     assert [hit.id for hit in page.hits] == [hit.id for hit in whole.hits]
 
 
-def test_a_search_takes_few_statements(corpus: sa.Engine) -> None:
+@pytest.mark.parametrize("capped", [False, True], ids=["counted", "beyond what is counted"])
+def test_a_search_takes_at_most_four_statements(corpus: sa.Engine, capped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
-    sa.event.listen(corpus, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
-    for text, most in (
-        ("enheter", 3),
-        ("", 2),
-        ("arbeidsgiveravgift per termin", 3),
-        ("sykmeld", 3),
-        ("enheter -gammelt", 3),
-        ("pensojn", 5),
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(corpus, "before_cursor_execute", note)
+    if capped:
+        monkeypatch.setattr(searching, "MAX_COUNTED", 5)
+    for text, meant in (
+        ("enheter", None),
+        ("", None),
+        ("arbeidsgiveravgift per termin", None),
+        ("sykmeld", None),
+        ("enheter -gammelt", None),
+        ("pensojn", "pensjon"),
+        ("pensojn enhetr", "pensjon enheter"),
+        ("pensojn -gammelt", "pensjon -gammelt"),
     ):
         for facets in ({}, {"kind": ["dataset"], "access": ["public"]}):
-            ask(corpus, text, facets=facets)
-            statements.clear()
-            ask(corpus, text, facets=facets)
-            real = [one for one in statements if not one.startswith(("SET ", "SAVEPOINT", "ROLLBACK", "begin", "BEGIN"))]
-            assert len(real) <= most, (text, real)
+            for sort in ("relevance", "updated"):
+                cursor: str | None = None
+                for _ in range(3):
+                    monkeypatch.setattr(facets_of, "_remembered", facets_of.Combinations())
+                    statements.clear()
+                    page = ask(corpus, text, facets=facets, sort=sort, limit=2, cursor=cursor)
+                    real = [one for one in statements if not one.startswith(("SET ", "SAVEPOINT", "ROLLBACK", "begin", "BEGIN"))]
+                    assert len(real) <= 4, (text, facets, "\n".join(one[:150] for one in real))
+                    if (cursor := page.next) is None:
+                        break
+        if meant is not None:
+            assert ask(corpus, text).did_you_mean == meant
+    sa.event.remove(corpus, "before_cursor_execute", note)
 
 
 def test_suggestions_are_titles_best_first_and_each_once(empty: sa.Engine) -> None:
