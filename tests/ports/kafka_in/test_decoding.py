@@ -78,20 +78,25 @@ TEXTS = [
 ]
 TIMES = ['"2026-01-31"', '"2026-02-30"', '"2026-01-31T10:00:00"', '"2026-03-29T02:30:00"', '"2026-01-31T10:00:00.1234567Z"', '"0000-01-01"']
 OTHERS = ["true", "false", "null", "[]", "[1]", "[1,null]", "[[1]]", '["x"]', "{}", '{"b": 1}', "tru", "", "//", "True"]
-NAMES = ["a", "whole", "text", "number", "yes", "day", "moment", "kafka", "more", "", "a.whole", "\\u0061"]
+STRAY = ["kafka", "more", "", "a.whole", "\\u0061"]
+FIELDS = {"a": ["whole", "text"], "": ["a", "number", "yes", "day", "moment"]}
+USUAL = {"number": "1.5", "yes": "true", "day": '"2026-01-31"', "moment": '"2026-01-31T10:00:00"', "whole": "7", "text": '"t"'}
+KINDS = {"number": NUMBERS, "whole": NUMBERS, "text": TEXTS, "day": TIMES, "moment": TIMES, "yes": OTHERS}
 
 scalars = st.sampled_from([*NUMBERS, *TEXTS, *TIMES, *OTHERS]) | st.integers().map(str) | st.floats().map(repr) | st.text().map(json.dumps)
-right = {"number": "1.5", "yes": "true", "day": '"2026-01-31"', "moment": '"2026-01-31T10:00:00"', "whole": "7", "text": '"t"'}
 
 
 @st.composite
-def objects(draw: st.DrawFn, depth: int = 2) -> str:
-    """An object of which most is as it should be; names may come twice."""
-    names = draw(st.lists(st.sampled_from(NAMES), max_size=6) | st.just(["a", "number", "yes", "day", "moment"]))
+def objects(draw: st.DrawFn, of: str = "") -> str:
+    """An object of which most is as it should be; a name may be missing, come twice or be unknown."""
+    names = list(FIELDS[of])
+    if draw(st.integers(0, 3)) == 0:
+        names = draw(st.lists(st.sampled_from([*names, *names, draw(st.sampled_from(STRAY))]), max_size=6))
     members = []
     for name in names:
-        usual = st.just(right[name]) if name in right else objects(depth=depth - 1) if depth else st.just("{}")
-        members.append(f'{draw(st.just(" ") | st.just(""))}"{name}":{draw(usual if draw(st.integers(0, 4)) else scalars)}')
+        usual = objects("a") if name == "a" else st.just(USUAL.get(name, "1"))
+        strange = st.sampled_from(KINDS[name]) | scalars if name in KINDS else scalars
+        members.append(f'{draw(st.sampled_from(["", " "]))}"{name}":{draw(strange if draw(st.integers(0, 7)) == 0 else usual)}')
     return "{" + ",".join(members) + "}"
 
 
