@@ -167,7 +167,7 @@ class _Prepared:
     links: list[pl.DataFrame] = field(default_factory=list)  # from the pseudonyms of former keys
     erased: int = 0  # rows of those whom the registry of erasures names, which are left out
     obeys: int = 0  # lines of the registry that is by
-    put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way to disk: what has to be unique, and `_at`
+    put_aside: list[pl.DataFrame] = field(default_factory=list)  # of rows refused on their way into a run: what has to be unique, and `_at`
 
 
 class Materializer:
@@ -302,9 +302,9 @@ class Materializer:
             refused.extend(conformed.refused)
             report.count_unreadable(conformed.refused)
             unknown |= conformed.unknown_fields
-            was_on_disk = spool.on_disk
+            was_in_runs = spool.in_runs
             (whole.append if self.limits.suppression is not None else spool.add)(frame)
-            if was_on_disk or spool.on_disk:
+            if was_in_runs or spool.in_runs:
                 self.log.info(f"{self.contract.dataset}: {prepared.received:,} rows of {partition} read")
         if whole:
             spool.add(self._suppressed(pl.concat(whole), prepared, report))
@@ -384,9 +384,9 @@ class Materializer:
         """Store what is accepted; gives the partitions that have to be made again."""
         holding = self._holding(waiting)
         again = [p.partition for p in waiting if p not in holding]
-        small = [p for p in holding if not p.spool.on_disk]
-        large = [p for p in holding if p.spool.on_disk]
-        drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_on_disk(p, report))]
+        small = [p for p in holding if not p.spool.in_runs]
+        large = [p for p in holding if p.spool.in_runs]
+        drafts = [*self._drafts_in_memory(small, report), *(d for p in large for d in self._draft_in_runs(p, report))]
         self._stored = None
         for attempt in range(_ATTEMPTS):
             still = self._holding([prepared for prepared, _ in drafts])
@@ -484,7 +484,7 @@ class Materializer:
                 self._describe(prepared, good.lazy(), good.height, good.head(5), report)
         return drafts
 
-    def _draft_on_disk(self, prepared: _Prepared, report: Report) -> list[tuple[_Prepared, Draft]]:
+    def _draft_in_runs(self, prepared: _Prepared, report: Report) -> list[tuple[_Prepared, Draft]]:
         spool = prepared.spool
         try:
             self._refuse_repeated(prepared)
@@ -509,7 +509,7 @@ class Materializer:
         return lambda: spool.lazy().select(names).collect_batches(chunk_size=FRAME_ROWS, maintain_order=True) if names else ()
 
     def _refuse_repeated(self, prepared: _Prepared) -> None:
-        """Uniqueness of rows on disk, of which those that break other rules have been put aside already."""
+        """Uniqueness of rows in runs, of which those that break other rules have been put aside already."""
         twice: dict[str, pl.DataFrame] = {}
         for name, columns in unique_columns(self.contract).items():
             stored = prepared.spool.select(columns)  # first, since it may put more rows aside

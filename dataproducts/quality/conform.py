@@ -139,7 +139,7 @@ def _frame(frame: pl.DataFrame, contract: Contract) -> Conformed:
             for index in failed.arg_true():
                 reasons.setdefault(index, []).append(f"{column.name}_type")
     if rest is not None:
-        columns.append(_rest_of_frame(frame.select(extra), rest))
+        columns.append(_rest_of_frame(frame.select(extra), rest) if extra else pl.Series(rest.name, [None] * frame.height, dtype=pl.String))
     done = pl.DataFrame(columns).select(contract.names)
     refused = Refused()
     for index in sorted(reasons):
@@ -344,13 +344,19 @@ def _records(records: Records, contract: Contract) -> Conformed:
     return Conformed(frame, refused, unknown)
 
 
+_PLAIN: dict[type[pl.DataType], frozenset[type]] = {
+    pl.String: frozenset({str, type(None)}),
+    pl.Boolean: frozenset({bool, type(None)}),
+    pl.Int64: frozenset({int, type(None)}),
+}
+
+
 def _series(values: list[Any], column: Column) -> tuple[pl.Series, list[int]]:
     """Values of one field as a series of the declared type, and the places of those that are of another kind."""
     want = column.dtype
     try:
-        if isinstance(want, pl.String | pl.Boolean):
-            return pl.Series(column.name, values, dtype=want, strict=True), []
-        if isinstance(want, pl.Int64) and not any(isinstance(v, bool) for v in values):
+        plain = _PLAIN.get(type(want))
+        if plain is not None and plain.issuperset(map(type, values)):  # polars does not raise at each of the others: at some it panics
             return pl.Series(column.name, values, dtype=want, strict=True), []
         if isinstance(want, pl.Date | pl.Datetime):
             return _times(values, column)

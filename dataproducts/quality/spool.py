@@ -1,4 +1,4 @@
-"""Rows on their way in: in memory while they are few, sorted runs on disk when they are many.
+"""Rows on their way in: as they come while they are few, in runs when they are many, and those on disk when they are very many.
 
 A spool gives its rows back in canonical order with bounded memory, whatever order they came in.
 """
@@ -6,6 +6,7 @@ A spool gives its rows back in canonical order with bounded memory, whatever ord
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,15 +16,17 @@ from dataproducts.contract import Contract
 from dataproducts.errors import HistoryError
 from dataproducts.history.content import canonical_order
 
-IN_MEMORY_CELLS = 10_000_000
-"""More cells than this (rows x columns) go to disk, where there is a key to sort by."""
-RUN_CELLS, CHUNK_CELLS, GROUP_ROWS = 5_000_000, 4_000_000, 8_192
+WHOLE_CELLS = 10_000_000
+"""More cells than this (rows x columns) are put into runs, where there is a key to sort by."""
+RUN_CELLS, CHUNK_CELLS, GROUP_ROWS = 5_000_000, 2_000_000, 8_192
+RUN_BYTES = 256 * 2**20
+"""Runs together that stay in memory; the others go to disk."""
 
 
 class Spool:
     """Rows of one partition with the contract's columns and types. Use as a context manager: its files go with it.
 
-    `check` sees rows once, on their way to disk, and gives back those to keep; rows that stay in memory are the caller's to check.
+    `check` sees rows once, on their way into a run, and gives back those to keep; rows that stay as they came are the caller's to check.
     """
 
     def __init__(self, contract: Contract, check: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
@@ -31,9 +34,10 @@ class Spool:
         self._check = check
         self.rows = 0
         self._frames: list[pl.DataFrame] = []
-        self._held = 0  # cells in memory
+        self._cells = 0  # of these frames
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._runs: list[Path] = []
+        self._runs: list[pl.DataFrame | Path] = []
+        self._bytes = 0  # of runs in memory
 
     def __enter__(self) -> Spool:
         return self
@@ -45,15 +49,15 @@ class Spool:
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows in."""
         self._frames.append(frame)
-        self._held += frame.height * max(1, frame.width)
+        self._cells += _cells(frame)
         self.rows += frame.height
-        limit = RUN_CELLS if self._runs else IN_MEMORY_CELLS
-        if self._held > limit and self.contract.key and len(self._frames) > 1:
-            self._write_run()
+        limit = RUN_CELLS if self._runs else WHOLE_CELLS
+        if self._cells > limit and self.contract.key and len(self._frames) > 1:
+            self._make_runs()
 
     @property
-    def on_disk(self) -> bool:
-        """Whether rows have gone to disk."""
+    def in_runs(self) -> bool:
+        """Whether rows have been put into runs."""
         return bool(self._runs)
 
     def ordered(self) -> pl.DataFrame:
@@ -64,19 +68,22 @@ class Spool:
         return frame
 
     def select(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Some columns of all rows that have gone to disk, in any order."""
+        """Some columns of all rows in runs, in any order."""
         self._finish()
         return self._scan().select(columns).collect()
 
     def sift(self, keep: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-        """Show all rows that have gone to disk to a function that gives back those to keep."""
+        """Show all rows in runs to a function that gives back those to keep."""
         self._finish()
-        for run in self._runs:
-            frame = pl.read_parquet(run)
+        for place, run in enumerate(self._runs):
+            frame = run if isinstance(run, pl.DataFrame) else pl.read_parquet(run)
             kept = keep(frame)
             if kept.height < frame.height:
                 self.rows -= frame.height - kept.height
-                self._write(kept, run)
+                if isinstance(run, pl.DataFrame):
+                    self._runs[place] = kept
+                else:
+                    self._write(kept, run)
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """All rows in canonical order, a bounded number at a time; can be asked for again."""
@@ -87,7 +94,6 @@ class Spool:
         lead = self.contract.key[0]
         leads = self._scan().select(lead).collect().to_series().sort()
         bounds = leads.gather_every(max(1, CHUNK_CELLS // len(self.contract.columns)))[1:].unique(maintain_order=True).to_list()
-        # sorted runs make each range a few row groups of each run
         for low, high in zip([None, *bounds], [*bounds, None], strict=True):
             rows = self._scan()
             if low is not None:
@@ -104,23 +110,40 @@ class Spool:
         return self._scan() if self._runs else self.ordered().lazy()
 
     def _scan(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self._runs, schema=dict(self.contract.dtypes), glob=False)
+        on_disk = [run for run in self._runs if isinstance(run, Path)]
+        held = [run.lazy() for run in self._runs if isinstance(run, pl.DataFrame)]
+        if not on_disk:
+            return pl.concat(held)
+        return pl.concat([*held, pl.scan_parquet(on_disk, schema=dict(self.contract.dtypes), glob=False)])
 
     def _finish(self) -> None:
         if self._runs and self._frames:
-            self._write_run()
+            self._make_runs()
 
-    def _write_run(self) -> None:
+    def _make_runs(self) -> None:
+        """Of the rows as they came, each run of a bounded size, since sorting takes as much again."""
+        frames, self._frames, self._cells = deque(self._frames), [], 0
+        while frames:
+            some = [frames.popleft()]
+            cells = _cells(some[0])
+            while frames and cells + _cells(frames[0]) <= RUN_CELLS:
+                cells += _cells(frames[0])
+                some.append(frames.popleft())
+            self._add_run(pl.concat(some))
+
+    def _add_run(self, given: pl.DataFrame) -> None:
+        rows = self._check(given)
+        self.rows -= given.height - rows.height
+        if self._bytes + _bytes(rows) <= RUN_BYTES:
+            self._runs.append(rows)
+            self._bytes += _bytes(rows)
+            return
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="dataproducts-")
-        given = pl.concat(self._frames)
-        rows = self._check(given).sort(self.contract.key)
-        self.rows -= given.height - rows.height
-        # each range of keys reads every run, so few long runs with short groups
+        # each range of keys reads every run, so they are few, long and sorted, with short groups
         path = Path(self._folder.name) / f"{len(self._runs):05}.parquet"
-        self._write(rows, path)
+        self._write(rows.sort(self.contract.key), path)
         self._runs.append(path)
-        self._frames, self._held = [], 0
 
     def _write(self, rows: pl.DataFrame, path: Path) -> None:
         try:
@@ -130,3 +153,13 @@ class Spool:
                 f"{self.contract.dataset}: {self.rows:,} rows cannot be sorted in {path.parent.parent} "
                 f"({str(error).splitlines()[0]}); free some space there or set TMPDIR to another folder"
             ) from error
+
+
+def _cells(frame: pl.DataFrame) -> int:
+    return frame.height * max(1, frame.width)
+
+
+def _bytes(frame: pl.DataFrame) -> int:
+    """What it takes in memory, about: polars leaves out the 16 bytes beside each text."""
+    texts = sum(dtype in (pl.String, pl.Binary) for dtype in frame.dtypes)
+    return int(frame.estimated_size()) + 16 * texts * frame.height

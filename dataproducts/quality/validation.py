@@ -101,7 +101,10 @@ def check_unique(frame: pl.DataFrame, contract: Contract, within: Iterable[str] 
 def repeated(values: pl.DataFrame) -> pl.DataFrame:
     """The rows of `values` that occur more than once and lack nothing, each once."""
     values = values.drop_nulls()
-    return values.filter(values.to_struct().is_duplicated()).unique(maintain_order=True)
+    if any(dtype.is_nested() for dtype in values.dtypes):
+        return values.filter(values.to_struct().is_duplicated()).unique(maintain_order=True)
+    values = values.sort(values.columns)  # a third of the memory that counting them takes
+    return values.filter(pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in values.columns)).unique(maintain_order=True)
 
 
 def rows_holding(values: pl.DataFrame, frame: pl.DataFrame) -> list[int]:

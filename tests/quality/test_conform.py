@@ -534,3 +534,14 @@ def test_lists_of_objects_keep_every_type_within_them_exactly(declare: Callable[
     found = conform([{"nr": 1, "v": [part, dict.fromkeys(part), None]}, {"nr": 2, "v": []}, {"nr": 3, "v": None}], contract)
     assert found.frame.schema["parts"] == pl.List(inside)
     assert found.frame["parts"].to_list() == [[{**part, "at": at.astimezone(UTC)}, dict.fromkeys(part), None], [], None]
+
+
+@pytest.mark.parametrize("dtype", [pl.Boolean(), pl.Int64(), pl.Date(), TIME, pl.Float64(), MONEY])
+def test_a_number_far_too_fine_is_refused_or_read_and_ends_nothing(dtype: Any, one: Callable[..., Any]) -> None:
+    found = one(Decimal("-1.8432200588830485E-281"), dtype)
+    assert found == -1.8432200588830485e-281 if dtype == pl.Float64 else found is REFUSED
+
+
+def test_a_frame_that_has_nothing_but_what_is_named_has_no_rest(declare: Callable[..., Any]) -> None:
+    contract = declare({"number": column(pl.Int64, "nr"), "rest": column(pl.String, dp.REST)})
+    assert conform(pl.DataFrame({"nr": [1, 2]}), contract).frame.rows() == [(1, None), (2, None)]

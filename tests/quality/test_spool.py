@@ -1,4 +1,4 @@
-"""Many rows take the way over the disk; it must end where the way through memory does."""
+"""Many rows take the way over sorted runs, in memory or on disk; it must end where the way of few does."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def contract(declare: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Lower the limits of the module, so that a handful of rows goes to disk."""
+    """Lower the limits of the module, so that a handful of rows goes into runs, of which so many bytes stay in memory."""
 
-    def limits(on_disk: bool = True) -> None:
-        monkeypatch.setattr(spool_module, "IN_MEMORY_CELLS", 10 if on_disk else 10**9)
+    def limits(in_memory: int = 0, in_runs: bool = True) -> None:
+        monkeypatch.setattr(spool_module, "WHOLE_CELLS", 10 if in_runs else 10**9)
+        monkeypatch.setattr(spool_module, "RUN_BYTES", in_memory)
         monkeypatch.setattr(spool_module, "RUN_CELLS", 15)
         monkeypatch.setattr(spool_module, "CHUNK_CELLS", 15)
         monkeypatch.setattr(spool_module, "GROUP_ROWS", 2)
@@ -80,9 +81,12 @@ def outcome(lake: str, report: Any) -> dict[str, Any]:
     }
 
 
+WAYS = {"as they come": (0, False), "runs in memory": (10**9, True), "some runs on disk": (150, True), "all runs on disk": (0, True)}
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, max_size=24), cut=st.integers(1, 7), share=st.sampled_from([None, 0.3, 1.0]))
-def test_the_way_over_the_disk_ends_where_the_way_through_memory_does(
+def test_every_way_of_many_rows_ends_where_the_way_of_few_does(
     rows: list[Any], cut: int, share: float | None, contract: Any, store: Callable[..., Any], small: Callable[..., None]
 ) -> None:
     def parts() -> Iterator[pl.DataFrame]:
@@ -90,14 +94,15 @@ def test_the_way_over_the_disk_ends_where_the_way_through_memory_does(
             yield pl.DataFrame(rows[at : at + cut], schema=dict(contract.dtypes), orient="row")
 
     ends = []
-    for on_disk in (False, True):
-        small(on_disk)
+    for in_memory, in_runs in WAYS.values():
+        small(in_memory, in_runs)
         with tempfile.TemporaryDirectory() as lake:
             report = store(contract, {"-": parts()}, refused_share=share, lenient=True, lake=lake)
             ends.append(outcome(lake, report))
     for end in ends:
-        end.pop("sample")  # of rows on disk it is of the first chunk, here a few rows
-    assert ends[0] == ends[1]
+        end.pop("sample")  # of rows in runs it is of the first chunk, here a few rows
+    for way, end in zip(WAYS, ends, strict=True):
+        assert end == ends[0], way
 
 
 LEADS: dict[str, tuple[Any, list[Any]]] = {
@@ -134,7 +139,7 @@ def test_no_chunk_is_larger_than_asked_where_the_key_allows_it(contract: Any, sm
             frame = pl.DataFrame([(f"k{n * 7 % 40:02}", n, 0, None, [])], schema=dict(contract.dtypes), orient="row")
             spool.add(frame)
         chunks = list(spool.chunks())
-        assert spool.on_disk
+        assert spool.in_runs
         assert max(c.height for c in chunks) <= 6
         assert pl.concat(chunks)["lead"].to_list() == [f"k{n:02}" for n in range(40)]
         assert next(iter(spool.chunks())).equals(chunks[0]), "chunks can be asked for again"

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,15 +29,7 @@ if TYPE_CHECKING:
 BATCH_MESSAGES, BATCH_BYTES = 16_384, 16 * 2**20
 """A batch ends with whichever comes first; one message may be larger than that."""
 AT_ONCE_MESSAGES, AT_ONCE_BYTES = 1_000, 8 * 2**20  # of one call of the client
-AHEAD_MESSAGES, AHEAD_KIB = 100_000, 32_768  # that the client fetches before it is asked
-CONSUMER: dict[str, Any] = {
-    "enable.partition.eof": True,
-    "enable.auto.offset.store": False,
-    "queued.min.messages": AHEAD_MESSAGES,
-    "queued.max.messages.kbytes": AHEAD_KIB,
-    "fetch.queue.backoff.ms": 10,  # its default, a second, would be most of the time a large range takes
-    "fetch.wait.max.ms": 100,
-}
+AHEAD_MESSAGES, AHEAD_KIB = 100_000, 49_152  # that the client fetches before it is asked, of all partitions
 
 CLOCK_AHEAD = timedelta(hours=1)
 """A message from further in the future has a wrong clock: its time says nothing of the messages after it."""
@@ -124,18 +117,63 @@ def _replica_away(error: KafkaError) -> bool:
     return bool(error.code() == KafkaError.REPLICA_NOT_AVAILABLE)
 
 
+Headers = tuple[tuple[str, Any], ...]
+
+
+class Received(NamedTuple):
+    """A message as it came. `time` is milliseconds since 1970, -1 where there is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Messages with what decoding needs of each, column by column. `times` are milliseconds since 1970, -1 where there is none."""
+    """Messages column by column; `times` are milliseconds since 1970, -1 where there is none.
 
-    messages: list[Message]
+    The client's own objects are let go as soon as they have been read: of a million that are kept for a while, Python's collector of
+    garbage takes as long as reading them does.
+    """
+
+    topic: str
     values: list[bytes | None]
+    keys: list[bytes | None]
+    headers: list[Headers | None]
     partitions: np.ndarray[Any, np.dtype[np.int64]]
     offsets: np.ndarray[Any, np.dtype[np.int64]]
     times: np.ndarray[Any, np.dtype[np.int64]]
 
     def __len__(self) -> int:
-        return len(self.messages)
+        return len(self.values)
+
+    def message(self, place: int) -> Received:
+        """One of them."""
+        return Received(
+            self.topic,
+            int(self.partitions[place]),
+            int(self.offsets[place]),
+            int(self.times[place]),
+            self.keys[place],
+            self.values[place],
+            self.headers[place],
+        )
+
+
+def fetching(partitions: int, expected: int) -> dict[str, Any]:
+    """Settings of a client that takes about so many messages of so many partitions: quick, and bounded whatever their number."""
+    return {
+        "enable.partition.eof": True,
+        "enable.auto.offset.store": False,
+        "queued.min.messages": max(1_000, min(AHEAD_MESSAGES, expected) // partitions),
+        "queued.max.messages.kbytes": max(1_024, AHEAD_KIB // partitions),
+        "fetch.queue.backoff.ms": 10,  # its default, a second, would be most of the time a large range takes
+        "fetch.wait.max.ms": 100,
+    }
 
 
 class Stream:
@@ -162,7 +200,7 @@ class Stream:
             return
         consumer = self.kafka.consumer(
             "dataproducts",  # of no meaning: nothing is committed and no group is joined
-            **{**CONSUMER, "queued.min.messages": min(AHEAD_MESSAGES, max(1_000, self.expected))},
+            **fetching(len(self.begins) - len(self.ends), self.expected),
         )
         try:
             yield from self._batches(consumer)
@@ -183,13 +221,14 @@ class Stream:
                 self._refuse_to_wait(heard)
                 continue
             heard = time.monotonic()
+            bytes_, count = sum(map(len, got)), len(got)
             batch = self._taken(got, consumer)
+            del got
             if not len(batch):
                 continue
             held.append(batch)
-            bytes_ = sum(map(len, batch.messages))
             rows, size = rows + len(batch), size + bytes_
-            at_once = max(1, min(AT_ONCE_MESSAGES, AT_ONCE_BYTES * len(batch) // (bytes_ + 1)))
+            at_once = max(1, min(AT_ONCE_MESSAGES, AT_ONCE_BYTES * count // (bytes_ + 1)))
             if rows >= BATCH_MESSAGES or size >= BATCH_BYTES:
                 yield _together(held)
                 held, rows, size = [], 0, 0
@@ -227,7 +266,11 @@ class Stream:
             kept = np.flatnonzero(keep)
             messages = [messages[i] for i in kept.tolist()]
             partitions, offsets, times = partitions[kept], offsets[kept], times[kept]
-        return Batch(messages, list(map(Message.value, messages)), partitions, offsets, times)
+        headers: list[Any] = list(map(Message.headers, messages))
+        if any(headers):  # tuples of plain values are soon nothing to the collector of garbage, lists always are
+            headers = [tuple(given) if given is not None else None for given in headers]
+        values, keys = list(map(Message.value, messages)), list(map(Message.key, messages))
+        return Batch(self.topic, values, keys, headers, partitions, offsets, times)
 
     def _marked(self, mark: Message, consumer: Consumer) -> None:
         """The client says that a partition is at its end, or that it cannot be read."""
@@ -275,11 +318,9 @@ class Stream:
 def _together(held: list[Batch]) -> Batch:
     if len(held) == 1:
         return held[0]
-    return Batch(
-        [m for batch in held for m in batch.messages],
-        [v for batch in held for v in batch.values],
-        *(np.concatenate([getattr(batch, name) for batch in held]) for name in ("partitions", "offsets", "times")),
-    )
+    values, keys, headers = (list(chain.from_iterable(lists)) for lists in zip(*((b.values, b.keys, b.headers) for b in held), strict=True))
+    partitions, offsets, times = map(np.concatenate, zip(*((b.partitions, b.offsets, b.times) for b in held), strict=True))
+    return Batch(held[0].topic, values, keys, headers, partitions, offsets, times)
 
 
 def ahead(make: Callable[[], Iterator[T]], depth: int = 1) -> Iterator[T]:

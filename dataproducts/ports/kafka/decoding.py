@@ -17,12 +17,11 @@ import polars as pl
 
 from dataproducts.contract import REST, Column, Contract
 from dataproducts.errors import DeclarationError
-from dataproducts.ports.kafka.consuming import Batch
+from dataproducts.ports.kafka.consuming import Batch, Headers, Received
 from dataproducts.quality.conform import to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from confluent_kafka import Message
 
     from dataproducts.ports.kafka.registry import Registry
 
@@ -45,6 +44,7 @@ _FIELDS: dict[str, tuple[pl.DataType, ...]] = {
 _FEWEST = 256  # messages that are worth a try in bulk
 _NAMED = 64  # messages of a batch that are taken out one by one; with more it is quicker to look for the good ones
 _RECORDS = 8_192  # records at a time: they take ten times the memory of their bytes
+_BLOCK = 2**20  # bytes that are read at a time, side by side with others
 _IN_ROW = " in row "
 
 
@@ -121,7 +121,7 @@ class Decoder:
         for start in range(0, len(places), _RECORDS):
             decoded, records = Decoded(), list[dict[str, Any]]()
             for place in places[start : start + _RECORDS]:
-                message = batch.messages[place]
+                message = batch.message(place)
                 try:
                     records.append(self.record(message))
                 except Undecodable as reason:
@@ -130,10 +130,10 @@ class Decoder:
                 decoded.rows.append(records)
             yield decoded
 
-    def record(self, message: Message) -> dict[str, Any]:
+    def record(self, message: Received) -> dict[str, Any]:
         """One message. Raises Undecodable."""
         own = {name: self._own(name, column, message) for name, column in self.own.items()}
-        value = message.value()
+        value = message.value
         if self.form == "bytes":
             return {OWN: own}
         if value is None:
@@ -147,19 +147,19 @@ class Decoder:
             raise Undecodable(f"value_has_field_{OWN}")
         return {OWN: own, **fields}
 
-    def _own(self, name: str, column: Column, message: Message) -> Any:
+    def _own(self, name: str, column: Column, message: Received) -> Any:
         if name == "topic":
             return self.topic
         if name == "partition":
-            return message.partition()
+            return message.partition
         if name == "offset":
-            return message.offset()
+            return message.offset
         if name == "timestamp":
-            return _moment(message.timestamp()[1])
+            return _moment(message.time)
         if name == "headers":
-            headers = _headers(message)
+            headers = _headers(message.headers)
             return to_json(headers) if headers is not None and column.dtype == _TEXT else headers
-        raw = message.key() if name == "key" else message.value()
+        raw = message.key if name == "key" else message.value
         return _text(raw, f"{name}_not_text") if column.dtype == _TEXT else raw
 
     def _from_avro(self, value: bytes) -> Any:
@@ -179,8 +179,9 @@ class Decoder:
         if self.form == "bytes":
             self._add(decoded, pl.DataFrame(columns), np.flatnonzero(fit), None)
             return np.flatnonzero(~fit).tolist()  # type: ignore[no-any-return]
-        text = _as_text(batch.values)
-        fit &= (text.is_not_null() & ~text.fill_null("\n").str.contains(r"[\r\n]")).to_numpy()  # one line is one message
+        if not _are_lines(batch.values):
+            text = _as_text(_as_bytes(batch.values))
+            fit &= (text.is_not_null() & ~text.fill_null("\n").str.contains(r"[\r\n]")).to_numpy()
         frame = pl.DataFrame(columns)
         left = np.flatnonzero(~fit).tolist()
         found = 0
@@ -199,8 +200,6 @@ class Decoder:
             decoded.rows.append(rows if values is None else rows.hstack(values))
 
     def _own_series(self, name: str, column: Column, batch: Batch, fit: np.ndarray[Any, Any]) -> pl.Series:
-        from confluent_kafka import Message
-
         if name == "topic":
             return pl.repeat(self.topic, len(batch), dtype=pl.String, eager=True)
         if name in ("partition", "offset"):
@@ -210,20 +209,20 @@ class Decoder:
             return times.set(times < 0, None).cast(pl.Datetime("ms", "UTC")).cast(_UTC)
         if name == "headers":
             found: list[Any] = []
-            for index, message in enumerate(batch.messages):
+            for index, given in enumerate(batch.headers):
                 try:
-                    headers = _headers(message)
+                    headers = _headers(given)
                 except Undecodable:
                     headers = None
                     fit[index] = False
                 found.append(to_json(headers) if headers is not None and column.dtype == _TEXT else headers)
             return pl.Series(found, dtype=column.dtype)
-        given: Sequence[Any] = list(map(Message.key, batch.messages)) if name == "key" else batch.values
+        raw = _as_bytes(batch.keys if name == "key" else batch.values)
         if column.dtype == _BYTES:
-            return pl.Series(given, dtype=pl.Binary)
-        text = _as_text(given)
+            return raw
+        text = _as_text(raw)
         if text.null_count():
-            fit &= ~np.fromiter((t is None and g is not None for t, g in zip(text, given, strict=True)), bool, len(given))
+            fit &= (text.is_not_null() | raw.is_null()).to_numpy()
         return text
 
     def _parsed(
@@ -233,7 +232,7 @@ class Decoder:
         pieces, named = [places], 0
         while pieces:
             piece = pieces.pop()
-            parsed = self._parse([values[i] for i in piece.tolist()]) if len(piece) >= _FEWEST else None
+            parsed = self._parse(_of(values, piece)) if len(piece) >= _FEWEST else None
             if isinstance(parsed, pl.DataFrame):
                 yield piece, parsed
             elif parsed is not None and named < _NAMED:
@@ -252,16 +251,14 @@ class Decoder:
         Each message is made a member of an object, so that no message can end where it should not, or be two.
         """
         import pyarrow as pa
-        import pyarrow.json as pj
 
-        assert self._schema is not None
         text = b'{"m":' + b'}\n{"m":'.join(values) + b"}\n"  # type: ignore[arg-type]
+        block = 2 * max(map(len, values)) + _BLOCK  # type: ignore[arg-type]
         try:
-            table = pj.read_json(
-                pa.BufferReader(text),
-                parse_options=pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="error"),
-                read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
-            )
+            try:
+                table = self._read(text, block)
+            except pa.ArrowInvalid:
+                table = self._read(text, len(text) + 1)  # in one block, since of several it counts the rows in each
         except pa.ArrowInvalid as error:
             row = str(error).rpartition(_IN_ROW)[2]
             return int(row) if row.isdigit() else None
@@ -276,28 +273,66 @@ class Decoder:
                 return int((~numbers.is_finite()).arg_true()[0])  # NaN and the like, which are not JSON
         return flat
 
+    def _read(self, text: bytes, block: int) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.json as pj
 
-def as_received(message: Message) -> dict[str, Any]:
+        assert self._schema is not None
+        return pj.read_json(
+            pa.BufferReader(text),
+            parse_options=pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="error"),
+            read_options=pj.ReadOptions(use_threads=block < len(text), block_size=block),
+        )
+
+
+def as_received(message: Received) -> dict[str, Any]:
     """A message for the quarantine, byte for byte: key, value and the values of headers in base64."""
-    headers: Any = message.headers()
-    moment = _moment(message.timestamp()[1])
+    headers, moment = message.headers, _moment(message.time)
     return {
         "undecoded": {
-            "topic": message.topic(),
-            "partition": message.partition(),
-            "offset": message.offset(),
+            "topic": message.topic,
+            "partition": message.partition,
+            "offset": message.offset,
             "timestamp": moment.isoformat() if moment is not None else None,
-            "key_base64": _base64(message.key()),
-            "value_base64": _base64(message.value()),
+            "key_base64": _base64(message.key),
+            "value_base64": _base64(message.value),
             "headers_base64": [[name, _base64(value)] for name, value in headers] if headers is not None else None,
         }
     }
 
 
-def _as_text(raw: Sequence[bytes | None]) -> pl.Series:
+def _of(values: Sequence[bytes | None], places: np.ndarray[Any, Any]) -> Sequence[bytes | None]:
+    return values if len(places) == len(values) else [values[i] for i in places.tolist()]
+
+
+def _are_lines(values: Sequence[bytes | None]) -> bool:
+    """Whether each is UTF-8 and none has the end of a line in it: then one line is one message."""
+    import pyarrow as pa
+
+    if None in values:
+        return False
+    text = b"\n".join(values)  # type: ignore[arg-type]
+    if text.count(b"\n") != len(values) - 1 or b"\r" in text:
+        return False
+    ends = np.array([0, len(text)], dtype=np.int64)
+    whole = pa.LargeStringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(text))
+    try:
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _as_bytes(raw: Sequence[bytes | None]) -> pl.Series:
+    import pyarrow as pa
+
+    return pl.Series(pa.array(raw, type=pa.large_binary()), dtype=pl.Binary)
+
+
+def _as_text(raw: pl.Series) -> pl.Series:
     """UTF-8 as text; what is not UTF-8 is missing."""
     try:
-        return pl.Series(raw, dtype=pl.Binary).cast(pl.String)
+        return raw.cast(pl.String)
     except pl.exceptions.PolarsError:  # polars says that something is not, and not what
         found: list[str | None] = []
         for value in raw:
@@ -323,8 +358,7 @@ def _text(raw: Any, rule: str) -> str | None:
         raise Undecodable(rule) from error
 
 
-def _headers(message: Message) -> list[dict[str, str | None]] | None:
-    headers: Any = message.headers()
+def _headers(headers: Headers | None) -> list[dict[str, str | None]] | None:
     if headers is None:
         return None
     return [{"name": name, "value": _text(value, "headers_not_text")} for name, value in headers]

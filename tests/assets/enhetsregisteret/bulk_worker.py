@@ -1,6 +1,6 @@
 """A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS [CELLS]` in a home of its own.
 
-CELLS is how many cells the spool may hold before it goes to disk, so that a smaller file takes the way of a large one.
+CELLS is how many cells the spool may hold before it makes runs, which all go to disk, so that a smaller file takes the way of a large one.
 """
 
 from __future__ import annotations
@@ -88,6 +88,6 @@ def main(units: int) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        spool.IN_MEMORY_CELLS = int(sys.argv[2])
-        spool.RUN_CELLS, spool.CHUNK_CELLS = spool.IN_MEMORY_CELLS // 2, spool.IN_MEMORY_CELLS // 5 * 2
+        spool.WHOLE_CELLS, spool.RUN_BYTES = int(sys.argv[2]), 0
+        spool.RUN_CELLS, spool.CHUNK_CELLS = spool.WHOLE_CELLS // 2, spool.WHOLE_CELLS // 5 * 2
     main(int(sys.argv[1]))
