@@ -67,7 +67,8 @@ def test_each_partition_has_its_own_crowd(product: Any, materialize: Callable[..
 def test_rows_on_disk_are_counted_together(monkeypatch: pytest.MonkeyPatch, store: Callable[..., Any]) -> None:
     from dataproducts.quality import spool
 
-    monkeypatch.setattr(spool, "IN_MEMORY_CELLS", 20)
+    monkeypatch.setattr(spool, "WHOLE_CELLS", 20)
+    monkeypatch.setattr(spool, "RUN_BYTES", 0)
     monkeypatch.setattr(spool, "RUN_CELLS", 20)
     contract = dp.Contract.of(Resident, dataset="shop/residents", key="id")
     rows = residents(*[("north", "30-39", 1), ("south", "30-39", 1)] * 20)

@@ -236,7 +236,8 @@ def test_rows_that_went_to_disk_are_looked_at_too(
 ) -> None:
     from dataproducts.quality import spool
 
-    monkeypatch.setattr(spool, "IN_MEMORY_CELLS", 100)
+    monkeypatch.setattr(spool, "WHOLE_CELLS", 100)
+    monkeypatch.setattr(spool, "RUN_BYTES", 0)
     monkeypatch.setattr(spool, "RUN_CELLS", 100)
     contract = declare({"id": pl.Int64, "ref": pl.String}, key="id")
     frames = [pl.DataFrame({"id": range(at, at + 100), "ref": [*TEXTS[:99], PERSONS[0] if at == 300 else ""]}) for at in range(0, 600, 100)]
