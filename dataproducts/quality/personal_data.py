@@ -105,10 +105,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class _Leaf:
-    """Texts or whole numbers at one place of a column."""
+    """Texts or whole numbers at one place of a column; `likely` are those that may be something else than a name."""
 
     name: str
     values: pl.Series
+    likely: pl.Series
     only_identity: bool = False  # of a classed column beside pseudonyms
 
 
@@ -136,7 +137,7 @@ def traces(frame: pl.DataFrame, contract: Contract) -> list[str]:
 def is_suspect(value: object) -> bool:
     """Whether a single value that is about to be shown may say something of a person."""
     number = isinstance(value, int) and not isinstance(value, bool) and LEAST <= value <= MOST
-    tally = _Tally.of(_Leaf("", pl.Series([value if number else str(value)])))
+    tally = _Tally.of(_leaf("", pl.Series([value if number else str(value)])))
     return bool(tally.identity or tally.accounts or tally.emails or tally.abroad or tally.grouped or tally.mobile)
 
 
@@ -172,10 +173,24 @@ def _sampled(rows: Iterable[pl.DataFrame], height: int, names: Sequence[str], co
 
 
 def _leaves(frame: pl.DataFrame, contract: Contract) -> Iterator[_Leaf]:
+    plain = [c.name for c in _columns(contract) if c.name in frame.columns and not c.dtype.is_nested()]
+    likely = frame.lazy().select(_likely(pl.col(n), frame.schema[n]).implode() for n in plain).collect()  # all columns at once
     for column in _columns(contract):
-        if column.name in frame.columns:
+        if column.name in plain:
+            yield _Leaf(column.name, frame.get_column(column.name), likely.get_column(column.name)[0], column.is_personal)
+        elif column.name in frame.columns:
             for name, values in _below(column.name, frame.get_column(column.name)):
-                yield _Leaf(name, values, column.is_personal)
+                yield _leaf(name, values, column.is_personal)
+
+
+def _leaf(name: str, values: pl.Series, only_identity: bool = False) -> _Leaf:
+    given = values.alias("given")
+    likely = given.to_frame().select(_likely(pl.col("given"), given.dtype)).to_series()
+    return _Leaf(name, given, likely, only_identity)
+
+
+def _likely(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return values.filter(values.is_between(LEAST, MOST) if dtype == pl.Int64 else values.str.contains(_ANY))
 
 
 def _below(name: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
@@ -214,9 +229,9 @@ class _Tally:
     def of(cls, leaf: _Leaf) -> _Tally:
         tally = cls()
         if leaf.values.dtype == pl.Int64:
-            tally._take_numbers(leaf.values)
+            tally._take_numbers(leaf.values, leaf.likely)
         else:
-            tally._take_texts(leaf.values, leaf.only_identity)
+            tally._take_texts(leaf.values, leaf.likely, leaf.only_identity)
         return tally
 
     @property
@@ -248,10 +263,9 @@ class _Tally:
         elif self.surnames > 4 and self.surname_rows >= 0.2 * self.name_rows:
             yield Found(leaf.name, "name", self.surnames, self.values)
 
-    def _take_numbers(self, values: pl.Series) -> None:
-        likely = values.filter((values >= LEAST) & (values <= MOST))
-        self.values = values.n_unique() - bool(values.null_count()) if likely.len() else 0
+    def _take_numbers(self, given: pl.Series, likely: pl.Series) -> None:
         self._take_eleven(likely.unique())
+        self._count(given.drop_nulls())
 
     def _take_eleven(self, numbers: pl.Series) -> None:
         if not numbers.len():
@@ -265,11 +279,10 @@ class _Tally:
         if dated.any():
             self.identity += int(is_identity(found[dated]).sum())
 
-    def _take_texts(self, given: pl.Series, only_identity: bool) -> None:
+    def _take_texts(self, given: pl.Series, likely: pl.Series, only_identity: bool) -> None:
         given = given.drop_nulls()
         if not only_identity:
             self._take_names(given)
-        likely = given.filter(given.str.contains(_ANY))
         if not likely.len():
             return
         likely = likely.unique()

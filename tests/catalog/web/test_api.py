@@ -14,7 +14,7 @@ from starlette.routing import Route
 from dataproducts.catalog import tables as t
 from dataproducts.messages import ColumnFigures
 from tests.catalog.messages import LOCATION, at, column, dataset, delivery, product
-from tests.catalog.web.client import Client
+from tests.catalog.web.client import BROWSER, Client
 
 API = "/api/v1"
 READABLE = {
@@ -307,6 +307,23 @@ def test_values_of_personal_columns_are_shown_nowhere_even_where_they_were_sent(
         assert planted not in answer.text, path
     shown = told(site, "/datasets/shop/sales/columns/customer")["figures"]
     assert (shown["nulls"], shown["smallest"], shown["frequent"]) == (3, None, [])
+
+
+def test_pages_say_what_is_a_pseudonym_and_why_something_is_nobodys(site):
+    columns = (
+        column("id", not_personal="A running number."),
+        column("person", "String", personal="possibly_identifying", pseudonym="person"),
+    )
+    site.catalog.store.apply([dataset("shop/visits", 1, columns=columns, personal="none", personal_reason="The shop sells toys.")])
+
+    def page(path: str, language: str) -> str:
+        return site.get(f"/datasets/shop/visits{path}?lang={language}", **BROWSER).text
+
+    assert '<span class="tagged">Pseudonym</span>' in page("", "en")
+    assert "The shop sells toys." in page("", "en")
+    assert "Can be joined with other pseudonyms of the group person" in page("/columns/person", "en")
+    assert "Kan kobles med andre pseudonymer i gruppen person" in page("/columns/person", "nb")
+    assert "A running number." in page("/columns/id", "en")
 
 
 # OpenAPI
