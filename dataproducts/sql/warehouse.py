@@ -78,8 +78,7 @@ class Warehouse:
         where = f"{query.contract.dataset}, partition {partition!r}" if partition != "-" else query.contract.dataset
         with told(self._connection, f"when computing {where}"):
             try:
-                found = self._connection.client.query(sql, job_config=config, location=self._connection.location).result()
-                for batch in found.to_arrow_iterable():
+                for batch in self._connection.compute(sql, config).to_arrow_iterable():
                     yield fitted(batch, query.contract, where)
             except (BadRequest, Forbidden) as error:
                 raise self._failure(error, sql, where, limit) from error

@@ -216,6 +216,7 @@ ANSWERS: dict[str, tuple[str, Any, Any]] = {
     "a safe quotient": ("SAFE_DIVIDE(MAX(id), 0)", float, None),
     "a quotient of decimals": ("MAX(amount) / 3", pl.Decimal(38, 9), Decimal("0.733333333")),
     "an average of decimals": ("AVG(amount)", pl.Decimal(38, 9), Decimal("1.65")),
+    "an average of decimals over a window": ("AVG(amount) OVER ()", pl.Decimal(38, 9), Decimal("1.65")),
     "a product of decimals": ("MAX(amount * amount)", pl.Decimal(38, 9), Decimal("4.84")),
     "NUMERIC has nine decimals": ("CAST('0.123456789' AS NUMERIC)", pl.Decimal(38, 9), Decimal("0.123456789")),
     "a float is rounded half away from zero": ("CAST(MAX(2.5) AS INT64) + CAST(MIN(-2.5) AS INT64) * 10", int, -27),
@@ -344,6 +345,18 @@ def test_memory_is_limited_and_the_limit_is_a_setting(declare_sql: Callable[...,
     monkeypatch.setenv("DATAPRODUCTS_DUCKDB_MEMORY", "plenty")
     with pytest.raises(ConfigurationError, match="DATAPRODUCTS_DUCKDB_MEMORY is 'plenty', which is no amount of memory; write it as 4GB"):
         made(sales=sales(1))
+
+
+def test_a_query_that_needs_more_memory_than_it_may_take_is_told_of(
+    declare_sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = sales(200_000, shop=[f"shop {n} of a long name" for n in range(200_000)])
+    made = declare_sql("SELECT LENGTH(STRING_AGG(shop, ',' ORDER BY shop DESC)) AS a FROM {{ sales }}")
+    monkeypatch.setenv("DATAPRODUCTS_DUCKDB_MEMORY", "5MB")
+    with pytest.raises(
+        QueryFailed, match="made.sql: it needs more than the 5MB of memory DuckDB may take, in shop/made; read fewer columns"
+    ):
+        made(sales=many)
 
 
 def test_a_dataset_is_called_with_frames_in_a_test_of_its_own(declare_sql: Callable[..., Any]) -> None:
