@@ -89,8 +89,9 @@ class Warehouse:
 
         tables: list[str] = []
         parameters: list[Any] = []
-        called = {up.name: self._query.names[reference] for reference, up in self._query.references.items()}
-        for number, (name, upstream) in enumerate(sorted({up.name: up for up in self._query.tables.values()}.items())):
+        called = {self._query.names[reference]: up for reference, up in self._query.references.items()}
+        for number, (table, upstream) in enumerate(sorted(called.items())):
+            name = upstream.name
             there = self._target(name, chosen[name])
             given = chosen[name].versions
             self._refuse_missing(name, there, given)
@@ -107,7 +108,7 @@ class Warehouse:
                 parameter,
                 (days[0], days[-1]) if days else None,
             )
-            tables.append(f"{reading.quoted(called[name])} AS (SELECT {columns} FROM ({inner}))")
+            tables.append(f"{reading.quoted(table)} AS (SELECT {columns} FROM ({inner}))")
         return f"{_with(tables)}SELECT * FROM (\n{_bare(self._query)}\n)", parameters
 
     def _target(self, name: str, chosen: Chosen) -> Target:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import dagster as dg
 import duckdb
 import pandera.polars as pa
 import polars as pl
@@ -131,6 +130,23 @@ def test_datasets_of_other_products_and_intervals_are_read_too(
     run = materialize(shop, "made")
     assert run.success, run.failure
     assert stored() == [(0, date(2026, 1, 1), "kitchen"), (1, date(2026, 1, 2), "kitchen"), (2, date(2026, 1, 4), "kitchen")]
+
+
+def test_datasets_of_one_name_in_two_products_are_told_apart(
+    shop: Any, declare_sql: Callable[..., Any], materialize: Any, facts_file: Callable[..., Path]
+) -> None:
+    coffee = dp.DataProduct(facts_file("coffee"))
+    theirs = coffee.dataset(schema=Sales, key="id", name="sales")(lambda: sales(7))
+    assert materialize(coffee, "sales").success
+    assert materialize(shop, "sales", partition="2026-01-02").success
+    made = declare_sql(
+        "-- Solgt i går, blåbær.\nSELECT COUNT(*) AS number, MAX(theirs.id) AS a\nFROM {{ sales }}\nJOIN {{ coffee/sales }} AS theirs ON TRUE",
+        {"number": int, "a": int},
+        inputs={"theirs": theirs},
+    )
+    assert materialize(shop, "made").success
+    assert stored() == [(14, 7)]
+    assert made(sales=sales(1), theirs=sales(3)).rows() == [(3, 3)]
 
 
 def test_columns_that_came_later_are_missing_in_older_files(
@@ -363,6 +379,3 @@ def test_a_dataset_is_called_with_frames_in_a_test_of_its_own(declare_sql: Calla
     made = declare_sql("SELECT id AS a FROM {{ sales }} WHERE DATE(@partition) < '2026-02-01'", partitions=DAYS)
     assert made(partition="2026-01-01", sales=sales(2)).to_dict(as_series=False) == {"a": [1, 2]}
     assert made(partition="2026-02-01", sales=sales(2)).to_dict(as_series=False) == {"a": []}
-
-
-__all__ = ["Sales", "dg"]
