@@ -18,6 +18,7 @@ from dataproducts.history.table import UNREADABLE
 from dataproducts.inputs import Chosen
 from dataproducts.sql.parsing import PARTITION
 from dataproducts.sql.query import Query
+from dataproducts.sql.translation import MARK
 from dataproducts.sql.types import duckdb_type, fitted
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class DuckDB:
                 for batch in reader:
                     yield fitted(batch, self._query.contract, self._where(partition))
         except (duckdb.Error, *UNREADABLE) as error:
-            self._refuse_damage(chosen)
+            computed = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.OutOfMemoryException, duckdb.BinderException)
+            if not isinstance(error, computed) and f'"{MARK}' not in str(error):
+                self._refuse_damage(chosen)
             raise self._failure(partition, error) from error
 
     def _answer(self, partition: str) -> Any:
