@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +30,13 @@ _MOST = 10_000
 def mark(text: SqlText, upstreams: Mapping[str, tuple[str, Contract]], contract: Contract, partitioned: bool) -> str:
     """Names all that the findings depend on: the file, the contracts, and what checks it."""
     read = [[name, key, up.dataset, up.fingerprint] for name, (key, up) in sorted(upstreams.items())]
-    known = [_ROUND, dataproducts.__version__, version("sqlglot"), str(text.path), text.text, read, contract.dataset, contract.fingerprint]
+    known = [*_tools(), str(text.path), text.text, read, contract.dataset, contract.fingerprint]
     return sha256(json.dumps([*known, partitioned]).encode()).hexdigest()
+
+
+@cache
+def _tools() -> tuple[str, ...]:
+    return _ROUND, dataproducts.__version__, version("sqlglot")
 
 
 def recalled(mark: str) -> Lineage | None:
