@@ -142,11 +142,15 @@ def test_datasets_of_one_name_in_two_products_are_told_apart(
     made = declare_sql(
         "-- Solgt i går, blåbær.\nSELECT COUNT(*) AS number, MAX(theirs.id) AS a\nFROM {{ sales }}\nJOIN {{ coffee/sales }} AS theirs ON TRUE",
         {"number": int, "a": int},
-        inputs={"theirs": theirs},
+        inputs=[theirs],
     )
     assert materialize(shop, "made").success
     assert stored() == [(14, 7)]
-    assert made(sales=sales(1), theirs=sales(3)).rows() == [(3, 3)]
+    assert made(sales=sales(1), coffee__sales=sales(3)).rows() == [(3, 3)]
+    named = declare_sql(
+        "SELECT COUNT(*) AS a FROM {{ sales }} JOIN {{ shop/sales }} AS ours ON TRUE", file="named.sql", inputs={"sales": theirs}
+    )
+    assert named(sales=sales(3), shop__sales=sales(2)).rows() == [(6,)]
 
 
 def test_columns_that_came_later_are_missing_in_older_files(
