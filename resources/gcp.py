@@ -1,4 +1,7 @@
-"""Google Cloud: the real upstreams, the lake in a bucket (DATAPRODUCTS_LAKE=gs://...)."""
+"""Google Cloud: the real upstreams, the lake in a bucket (DATAPRODUCTS_LAKE=gs://...).
+
+With BIGQUERY_PROJECT set, SQL datasets are jobs of the resource "bigquery", over the BigQuery ports of what they read.
+"""
 
 from __future__ import annotations
 

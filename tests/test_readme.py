@@ -28,8 +28,8 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_the_product_of_the_readme_works_as_written(tmp_path: Path) -> None:
-    files = {m[1]: text for _, text in BLOCKS if (m := re.match(r"# (assets/\S+)\n", text))}
-    assert set(files) == {"assets/coffee/product.yaml", "assets/coffee/datasets.py"}
+    files = {m[1]: text for _, text in BLOCKS if (m := re.match(r"(?:#|--) (assets/\S+)\n", text))}
+    assert set(files) == {"assets/coffee/product.yaml", "assets/coffee/datasets.py", "assets/coffee/cups_per_day.sql"}
     lines = [line for text in files.values() for line in text.splitlines() if line.strip()]
     assert len(lines) < 40
     for name, text in files.items():
@@ -44,6 +44,10 @@ def test_the_product_of_the_readme_works_as_written(tmp_path: Path) -> None:
     output = [run(command, tmp_path) for command in commands]
 
     assert (tmp_path / "assets/coffee/contracts/cups.odcs.yaml").exists()
+    sums = run("dataproducts read coffee/cups_per_day", tmp_path).splitlines()
+    assert sums[0] == "day,cups"
+    assert sums[-1] == "2026-01-31,72"
+    assert len(sums) == 1 + 31
     rows = output[-1].splitlines()
     assert rows[0] == "machine,cups,valid_from,valid_to"
     assert "kitchen,41,2026-01-01," in rows

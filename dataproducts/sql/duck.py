@@ -18,6 +18,7 @@ from dataproducts.history.table import UNREADABLE
 from dataproducts.inputs import Chosen
 from dataproducts.sql.parsing import PARTITION
 from dataproducts.sql.query import Query
+from dataproducts.sql.translation import MARK
 from dataproducts.sql.types import duckdb_type, fitted
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class DuckDB:
                 for batch in reader:
                     yield fitted(batch, self._query.contract, self._where(partition))
         except (duckdb.Error, *UNREADABLE) as error:
-            self._refuse_damage(chosen)
+            computed = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.OutOfMemoryException, duckdb.BinderException)
+            if not isinstance(error, computed) and f'"{MARK}' not in str(error):
+                self._refuse_damage(chosen)
             raise self._failure(partition, error) from error
 
     def _answer(self, partition: str) -> Any:
@@ -85,11 +88,20 @@ class DuckDB:
         return f"{self._query.contract.dataset}, partition {partition!r}" if partition != "-" else self._query.contract.dataset
 
     def _failure(self, partition: str, error: Exception) -> DataProductsError:
+        import duckdb
+
         said, at = _told(error, self._sql)
         text, where = self._query.text, self._where(partition)
         place = text.at(at) if at is not None else str(text.path)
         if said == "division by zero":
             return QueryFailed(f"{place}: division by zero, in {where}; write SAFE_DIVIDE, or NULLIF around the divisor")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return QueryFailed(
+                f"{place}: it needs more than the {settings.duckdb_memory()} of memory DuckDB may take, in {where}; "
+                "read fewer columns or partitions, or raise DATAPRODUCTS_DUCKDB_MEMORY"
+            )
+        if isinstance(error, duckdb.IOException):
+            return QueryFailed(f"{place}: DuckDB cannot read or write what it needs ({said}), in {where}; free some space and run again")
         if any(personal_columns(up.contract.columns) for up in self._query.tables.values()):
             said = _UNQUOTED.get(type(error).__name__, "a value cannot be computed")  # DuckDB quotes the value
         return QueryFailed(f"{place}: {said}, in {where}; correct the query, or what it reads")

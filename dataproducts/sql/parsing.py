@@ -30,11 +30,13 @@ def parsed(text: SqlText, upstreams: Mapping[str, Upstream], partitioned: bool) 
 
 
 def plain_names(upstreams: Mapping[str, Upstream]) -> dict[str, str]:
-    """What each reference is called in plain SQL: by the dataset's own name, with the product's where two have the same."""
-    datasets = {up.contract.dataset for up in upstreams.values()}
-    own = [dataset.split("/")[1] for dataset in datasets]
-    called = {d: d.split("/")[1] if own.count(d.split("/")[1]) == 1 else d.replace("/", "__") for d in datasets}
-    return {reference: called[up.contract.dataset] for reference, up in upstreams.items()}
+    """What each reference is called in plain SQL: by the dataset's own name, with the product's before it where two have the same.
+
+    Never longer than the reference, so that all else stays where it is in the file.
+    """
+    own = [dataset.split("/")[1] for dataset in {up.contract.dataset for up in upstreams.values()}]
+    shared = {name for name in own if own.count(name) > 1}
+    return {name: name.replace("/", "__") if name.split("/")[-1] in shared else name.split("/")[-1] for name in upstreams}
 
 
 def offset_of(node: Any) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +24,19 @@ _ROUND = "1"
 """Raised when queries are checked otherwise, so that what was found before does not count."""
 
 
+_MOST = 10_000
+
+
 def mark(text: SqlText, upstreams: Mapping[str, tuple[str, Contract]], contract: Contract, partitioned: bool) -> str:
     """Names all that the findings depend on: the file, the contracts, and what checks it."""
     read = [[name, key, up.dataset, up.fingerprint] for name, (key, up) in sorted(upstreams.items())]
-    known = [_ROUND, dataproducts.__version__, version("sqlglot"), str(text.path), text.text, read, contract.dataset, contract.fingerprint]
+    known = [*_tools(), str(text.path), text.text, read, contract.dataset, contract.fingerprint]
     return sha256(json.dumps([*known, partitioned]).encode()).hexdigest()
+
+
+@cache
+def _tools() -> tuple[str, ...]:
+    return _ROUND, dataproducts.__version__, version("sqlglot")
 
 
 def recalled(mark: str) -> Lineage | None:
@@ -38,14 +46,16 @@ def recalled(mark: str) -> Lineage | None:
 
 
 def remember(findings: Mapping[str, Lineage]) -> None:
-    """Keep these, and drop what other versions of the code have left."""
+    """Keep these beside what other processes have found; once that is a lot, much of it is of texts that are no more, and goes."""
     path = _path()
-    if not findings or _read(path).keys() >= findings.keys():
+    there = _read(path)
+    if there.keys() >= findings.keys():
         return
+    kept = findings if len(there) > _MOST else {**there, **findings}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump(findings, file)
+            json.dump(kept, file)
         Path(file.name).replace(path)
     except OSError:  # a read-only or full disk: the next process checks again
         return

@@ -37,7 +37,7 @@ class Statement:
     def of(cls, text: SqlText, name: str, product: str, given: Given, own: Mapping[str, Dataset]) -> Statement:
         """Resolve every reference: among the inputs `given`, then among the product's `own` datasets. DeclarationError else."""
         statement = cls(text, name, product)
-        named = dict(given) if isinstance(given, Mapping) else {_name(d, f"{product}/{name}"): d for d in given}
+        named = dict(given) if isinstance(given, Mapping) else _named(given, f"{product}/{name}", own)
         for reference in text.references:
             if reference.name not in statement.read_as:
                 key, dataset = statement._found(reference, named, own)
@@ -93,7 +93,7 @@ class Statement:
                 return key, dataset
         product, last = whole.split("/")
         if product == self.product and last in own:
-            return last, own[last]
+            return (last if last not in named else whole.replace("/", "__")), own[last]
         if product != self.product:
             raise self.text.fault(reference.offset, f"{name} is of another product; import that dataset and give it with inputs=[{last}]")
         if (circle := self._circle(last, [self.name])) is not None:
@@ -117,6 +117,20 @@ class Statement:
             if product in ("", self.product) and (found := self._circle(last, [*path, name])) is not None:
                 return found
         return None
+
+
+def _named(given: Sequence[Dataset | Reaching], taker: str, own: Mapping[str, Dataset]) -> dict[str, Dataset | Reaching]:
+    """Inputs without names of their own by those of the datasets, with the product's before it where another has the same."""
+    names = [_name(d, taker) for d in given]
+    product = taker.split("/")[0]
+    found = {}
+    for name, one in zip(names, given, strict=True):
+        dataset = one.dataset if isinstance(one, Reaching) else one
+        assert dataset is not None
+        whole = dataset.contract.dataset
+        shared = names.count(name) > 1 or (name in own and not whole.startswith(f"{product}/"))
+        found[whole.replace("/", "__") if shared else name] = one
+    return found
 
 
 def _name(given: Dataset | Reaching, taker: str) -> str:

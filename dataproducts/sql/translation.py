@@ -39,7 +39,8 @@ def translated(query: Query) -> str:
             return _type(node)
         if isinstance(node, exp.Div | exp.Mod | exp.IntDiv):
             return _as_typed(_guarded(node, at))
-        if isinstance(node, exp.Avg):
+        over = isinstance(node, exp.Window) and isinstance(node.this, exp.Avg)
+        if over or (isinstance(node, exp.Avg) and not isinstance(node.parent, exp.Window)):
             return _as_typed(node)
         if isinstance(node, exp.DateAdd | exp.DateSub | exp.DateTrunc | exp.LastDay) and _is(node, exp.DataType.Type.DATE):
             return exp.cast(node, exp.DataType.build("DATE"))
@@ -90,9 +91,6 @@ def _as_typed(node: Any) -> Any:
     from sqlglot import exp
 
     if not _is(node, exp.DataType.Type.DECIMAL, exp.DataType.Type.BIGDECIMAL):
-        return node
-    over = node.parent if isinstance(node.parent, exp.Window) else None
-    if over is not None:
         return node
     return exp.cast(node.copy() if node.parent is not None else node, exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb"))
 

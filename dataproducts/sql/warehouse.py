@@ -78,8 +78,7 @@ class Warehouse:
         where = f"{query.contract.dataset}, partition {partition!r}" if partition != "-" else query.contract.dataset
         with told(self._connection, f"when computing {where}"):
             try:
-                found = self._connection.client.query(sql, job_config=config, location=self._connection.location).result()
-                for batch in found.to_arrow_iterable():
+                for batch in self._connection.compute(sql, config).to_arrow_iterable():
                     yield fitted(batch, query.contract, where)
             except (BadRequest, Forbidden) as error:
                 raise self._failure(error, sql, where, limit) from error
@@ -90,8 +89,9 @@ class Warehouse:
 
         tables: list[str] = []
         parameters: list[Any] = []
-        called = {up.name: self._query.names[reference] for reference, up in self._query.references.items()}
-        for number, (name, upstream) in enumerate(sorted({up.name: up for up in self._query.tables.values()}.items())):
+        called = {self._query.names[reference]: up for reference, up in self._query.references.items()}
+        for number, (table, upstream) in enumerate(sorted(called.items())):
+            name = upstream.name
             there = self._target(name, chosen[name])
             given = chosen[name].versions
             self._refuse_missing(name, there, given)
@@ -108,7 +108,7 @@ class Warehouse:
                 parameter,
                 (days[0], days[-1]) if days else None,
             )
-            tables.append(f"{reading.quoted(called[name])} AS (SELECT {columns} FROM ({inner}))")
+            tables.append(f"{reading.quoted(table)} AS (SELECT {columns} FROM ({inner}))")
         return f"{_with(tables)}SELECT * FROM (\n{_bare(self._query)}\n)", parameters
 
     def _target(self, name: str, chosen: Chosen) -> Target:

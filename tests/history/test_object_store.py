@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import httpx
@@ -14,6 +15,10 @@ from moto.server import ThreadedMotoServer
 import dataproducts as dp
 from dataproducts.contract import Contract
 from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.inputs import Chosen, Input
+from dataproducts.sql import duck
+from dataproducts.sql.query import Upstream, checked
+from dataproducts.sql.text import SqlText
 
 
 class Reading(pa.DataFrameModel):
@@ -76,3 +81,16 @@ def test_unchanged_content_is_a_no_op_over_s3(lake: str) -> None:
     history.commit([draft("2026-01-01", ("a", 1), ("b", 2))], CONTRACT)
     (done,) = history.commit([draft("2026-01-01", ("b", 2), ("a", 1))], CONTRACT)
     assert not done.is_new
+
+
+def test_a_query_reads_the_chosen_versions_over_s3(lake: str) -> None:
+    history = DatasetHistory(lake, CONTRACT.dataset)
+    history.commit([draft("2026-01-01", ("a", 1), ("b", None)), draft("2026-01-02", ("a", 2))], CONTRACT)
+    history.commit([draft("2026-01-02", ("a", 7), ("c", 1))], CONTRACT)
+    made = Contract.of(pa.DataFrameSchema({"number": pa.Column(int), "total": pa.Column(int)}), dataset="weather/sums")
+    text = SqlText(Path("sums.sql"), "SELECT COUNT(*) AS number, SUM(value) AS total FROM {{ readings }}")
+    query = checked(text, {"readings": Upstream("readings", CONTRACT)}, made, partitioned=False)
+    upstream = Input(CONTRACT, None)
+    with duck.opened(query) as engine:
+        (rows,) = engine.rows("-", {"readings": Chosen(upstream, tuple(upstream.choose("-", None)))})
+    assert rows.rows() == [(2, 8)]

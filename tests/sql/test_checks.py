@@ -12,6 +12,8 @@ import pytest
 
 import dataproducts as dp
 from dataproducts.errors import DeclarationError
+from dataproducts.messages import ColumnOrigin
+from dataproducts.publication.describe import column_origins
 from dataproducts.sql import query as queries
 from dataproducts.sql import remembering
 from tests.sql.conftest import DAYS, Sales
@@ -210,6 +212,11 @@ SELECT shop, SUM(amount) AS total, COUNT(*) AS number, CONCAT(shop, CAST(MAX(id)
     assert spec.metadata["dataproducts/sql"].value == f"```sql\n{sql.strip()}\n```"
     assert spec.description == "What each shop sold."
     assert "sql" in spec.kinds
+
+
+def test_the_catalog_is_told_the_same_lineage(declare_sql: Callable[..., Any]) -> None:
+    made = declare_sql("SELECT id + 1 AS a, COUNT(*) OVER () AS number FROM {{ sales }}", {"a": int, "number": int})
+    assert column_origins(made.declaration) == {"a": (ColumnOrigin(subject="shop/sales", column="id"),), "number": ()}
 
 
 def test_another_text_is_another_code_version(declare_sql: Callable[..., Any]) -> None:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import dagster as dg
 import duckdb
 import pandera.polars as pa
 import polars as pl
@@ -133,6 +132,27 @@ def test_datasets_of_other_products_and_intervals_are_read_too(
     assert stored() == [(0, date(2026, 1, 1), "kitchen"), (1, date(2026, 1, 2), "kitchen"), (2, date(2026, 1, 4), "kitchen")]
 
 
+def test_datasets_of_one_name_in_two_products_are_told_apart(
+    shop: Any, declare_sql: Callable[..., Any], materialize: Any, facts_file: Callable[..., Path]
+) -> None:
+    coffee = dp.DataProduct(facts_file("coffee"))
+    theirs = coffee.dataset(schema=Sales, key="id", name="sales")(lambda: sales(7))
+    assert materialize(coffee, "sales").success
+    assert materialize(shop, "sales", partition="2026-01-02").success
+    made = declare_sql(
+        "-- Solgt i går, blåbær.\nSELECT COUNT(*) AS number, MAX(theirs.id) AS a\nFROM {{ sales }}\nJOIN {{ coffee/sales }} AS theirs ON TRUE",
+        {"number": int, "a": int},
+        inputs=[theirs],
+    )
+    assert materialize(shop, "made").success
+    assert stored() == [(14, 7)]
+    assert made(sales=sales(1), coffee__sales=sales(3)).rows() == [(3, 3)]
+    named = declare_sql(
+        "SELECT COUNT(*) AS a FROM {{ sales }} JOIN {{ shop/sales }} AS ours ON TRUE", file="named.sql", inputs={"sales": theirs}
+    )
+    assert named(sales=sales(3), shop__sales=sales(2)).rows() == [(6,)]
+
+
 def test_columns_that_came_later_are_missing_in_older_files(
     shop: Any, declare_sql: Callable[..., Any], materialize: Any, store: Callable[..., Any], declare: Callable[..., Any]
 ) -> None:
@@ -216,6 +236,7 @@ ANSWERS: dict[str, tuple[str, Any, Any]] = {
     "a safe quotient": ("SAFE_DIVIDE(MAX(id), 0)", float, None),
     "a quotient of decimals": ("MAX(amount) / 3", pl.Decimal(38, 9), Decimal("0.733333333")),
     "an average of decimals": ("AVG(amount)", pl.Decimal(38, 9), Decimal("1.65")),
+    "an average of decimals over a window": ("AVG(amount) OVER ()", pl.Decimal(38, 9), Decimal("1.65")),
     "a product of decimals": ("MAX(amount * amount)", pl.Decimal(38, 9), Decimal("4.84")),
     "NUMERIC has nine decimals": ("CAST('0.123456789' AS NUMERIC)", pl.Decimal(38, 9), Decimal("0.123456789")),
     "a float is rounded half away from zero": ("CAST(MAX(2.5) AS INT64) + CAST(MIN(-2.5) AS INT64) * 10", int, -27),
@@ -346,10 +367,19 @@ def test_memory_is_limited_and_the_limit_is_a_setting(declare_sql: Callable[...,
         made(sales=sales(1))
 
 
+def test_a_query_that_needs_more_memory_than_it_may_take_is_told_of(
+    declare_sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = sales(200_000, shop=[f"shop {n} of a long name" for n in range(200_000)])
+    made = declare_sql("SELECT LENGTH(STRING_AGG(shop, ',' ORDER BY shop DESC)) AS a FROM {{ sales }}")
+    monkeypatch.setenv("DATAPRODUCTS_DUCKDB_MEMORY", "5MB")
+    with pytest.raises(
+        QueryFailed, match="made.sql: it needs more than the 5MB of memory DuckDB may take, in shop/made; read fewer columns"
+    ):
+        made(sales=many)
+
+
 def test_a_dataset_is_called_with_frames_in_a_test_of_its_own(declare_sql: Callable[..., Any]) -> None:
     made = declare_sql("SELECT id AS a FROM {{ sales }} WHERE DATE(@partition) < '2026-02-01'", partitions=DAYS)
     assert made(partition="2026-01-01", sales=sales(2)).to_dict(as_series=False) == {"a": [1, 2]}
     assert made(partition="2026-02-01", sales=sales(2)).to_dict(as_series=False) == {"a": []}
-
-
-__all__ = ["Sales", "dg"]

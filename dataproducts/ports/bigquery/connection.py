@@ -117,6 +117,11 @@ class Connection:
         job = self.client.query(sql, job_config=QueryJobConfig(query_parameters=list(parameters)), job_retry=None, **self._patience())
         return job.result(retry=self._patience()["retry"], job_retry=None)
 
+    def compute(self, sql: str, config: bigquery.QueryJobConfig) -> Any:
+        """The rows of a query job that may take its time, where its tables are."""
+        job = self.client.query(sql, job_config=config, job_retry=None, **self._patience())
+        return job.result(retry=self._patience()["retry"], job_retry=None)
+
     @staticmethod
     def _patience() -> Mapping[str, Any]:
         from google.cloud.bigquery.retry import DEFAULT_RETRY
