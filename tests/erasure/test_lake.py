@@ -72,6 +72,14 @@ def test_the_same_rows_delivered_again_are_no_new_version_and_others_come_withou
     assert not found_in(Path(lake), WHO)
 
 
+def test_a_snapshot_of_which_everybody_is_erased_can_still_be_stored(lake: str, contract: Contract, store: Any) -> None:
+    store(contract, {"a": rows((WHO, 1))}, least_rows=1)
+    erase(lake)
+    (outcome,) = store(contract, {"b": rows((WHO, 2))}, least_rows=1).outcomes.values()
+    assert (outcome.committed.version.rows, outcome.committed.version.note["erased"]) == (0, {"count": 1})
+    assert "at least 1 are expected" in store(contract, {"c": rows()}, least_rows=1, lenient=True).outcomes["c"].error
+
+
 def test_a_new_major_version_of_the_contract_does_not_bring_them_back(lake: str, contract: Contract, store: Any, declare: Any) -> None:
     store(contract, {"a": rows((WHO, 1), (OTHER, 2))})
     erase(lake)
