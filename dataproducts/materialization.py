@@ -570,7 +570,7 @@ class Materializer:
                 f"{where}: {refused} of {prepared.received} rows break the contract ({_reasons(prepared)}), more than the "
                 f"{self.limits.refused_share:.0%} that may go to quarantine; nothing was stored"
             )
-        elif rows < self.limits.least_rows:
+        elif rows + prepared.erased < self.limits.least_rows:
             report.empty.append(prepared.partition)
             error = f"{where}: {rows} rows, and at least {self.limits.least_rows} are expected; nothing was stored"
         if error is not None:

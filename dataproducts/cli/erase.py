@@ -39,10 +39,10 @@ def erase(
     rematerialize: bool,
     as_json: bool,
 ) -> None:
-    """Erase rows by key from every version of a dataset, and from all that is made from it.
+    """Erase somebody from every version, and for ever.
 
-    First says what would go. Who, why and on what ground is written to the registry, with a keyed hash of the key; every later commit,
-    replay and backfill obeys it.
+    Rows go by key from a dataset and from all that is made from it. First says what would go. Who, why and on what ground is written to
+    the registry, with a keyed hash of the key; every later commit, replay and backfill obeys it.
     """
     from dataproducts.erasure import erasing
     from dataproducts.erasure.here import here

@@ -27,8 +27,8 @@ class Derived:
 def derived(datasets: Mapping[str, Dataset], asked: str, columns: Iterable[str]) -> Derived:
     """Follow the graph downstream from the columns of a dataset.
 
-    A column downstream holds the same where the column lineage says so, where it is of the same concept, or where it has the same name
-    and type. Datasets where none does are named: what they count is right again when they are made again.
+    A column downstream holds the same where the column lineage says so; where that tells nothing, the one of the same name and type, else
+    those of the same concept and type. Datasets where none does are named: what they count is right again when they are made again.
     """
     if asked not in datasets:
         return Derived({asked: (tuple((c, c) for c in columns),)}, ())
@@ -57,17 +57,16 @@ def _mapped(upstream: Contract, dataset: Dataset, columns: tuple[str, ...]) -> I
 
 
 def _same(upstream: Contract, dataset: Dataset, column: str) -> list[str]:
-    contract = dataset.contract
-    before = upstream.by_name[column]
-    lineage = _lineage(dataset)
-    found = [
+    """The columns the lineage leads to; where it tells nothing, the one of the same name, else those of the same concept."""
+    before, lineage = upstream.by_name[column], _lineage(dataset)
+    alike = [c for c in dataset.contract.columns if c.dtype == before.dtype]
+    told = [
         c.name
-        for c in contract.columns
+        for c in alike
         if any("/".join(dep.asset_key.path) == upstream.dataset and dep.column_name == column for dep in lineage.get(c.name, ()))
-        or (c.concept is not None and c.concept == before.concept and c.dtype == before.dtype)
-        or (c.name == column and c.dtype == before.dtype)
     ]
-    return [name for name in found if contract.by_name[name].dtype == before.dtype]
+    named = [c.name for c in alike if c.name == column]
+    return told or named or [c.name for c in alike if c.concept is not None and c.concept == before.concept]
 
 
 def _lineage(dataset: Dataset) -> Mapping[str, Any]:

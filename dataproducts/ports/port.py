@@ -105,7 +105,7 @@ class Delivered:
 
 
 class Session(Protocol):
-    """A port opened for one run, with its connection."""
+    """A port opened for one run, with its connection. One that can take back rows has `erase` too (`erasure.places.Erasing`)."""
 
     def prepare(self) -> None:
         """Create or check what is at the other end (table, topic) before anything is delivered.

@@ -23,6 +23,35 @@ def station(name: str, temperature: float, day: str) -> dict[str, object]:
     return {"station": name, "temperature": temperature, "day": day}
 
 
+TOTALS = '''\
+"""How warm it was, of which nobody can say where."""
+
+import pandera.polars as pa
+import polars as pl
+
+import dataproducts as dp
+from assets.weather.datasets import product
+from assets.weather.more import days, stations
+
+
+class Warmth(pa.DataFrameModel):
+    """The sum of a day."""
+
+    total: float = dp.column("Degrees.")
+
+
+@product.dataset(schema=Warmth, partitions=days, inputs=[stations])
+def warmth(partition, stations):
+    """Degrees of all stations."""
+    return stations.select(total=pl.col("temperature").sum())
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def totals(place: Location) -> None:
+    (place.folder / "assets/weather/totals.py").write_text(TOTALS)
+
+
 @pytest.fixture
 def stations(location: Location) -> Location:
     """Snapshots with their intervals, published to the catalog; `GONE` is no personal column, so samples and profiles show it."""
@@ -33,7 +62,12 @@ def stations(location: Location) -> Location:
     from dataproducts.publication import reconcile
     from dataproducts.settings import location as name
 
-    location.rows(stations={day: [station(GONE, 1.0 + i, day), station("Vestly", 2.0, day)] for i, day in enumerate(DAYS)})
+    location.rows(
+        stations={
+            day: [station(GONE, 1.0 + i, day), station("Vestly", 2.0, day), station("Nordby-12", 3.0, day), station("Fjelltun", 4.0, day)]
+            for i, day in enumerate(DAYS)
+        }
+    )
     location.ok("materialize", "weather/stations", "--from", DAYS[0], "--to", DAYS[-1])
     location.ok("materialize", "weather/stations_history", "--from", DAYS[0], "--to", DAYS[-1])
     with dg.DagsterInstance.from_config(str(home(location) / "dagster")) as instance:
@@ -89,6 +123,18 @@ def test_the_catalog_follows_what_is_left(stations: Location) -> None:
     result = stations.run("reconcile")
     assert "0 behind" in result.output
     assert result.exit_code == 0, result.output
+
+
+def test_counts_are_named_and_made_again_where_asked(stations: Location) -> None:
+    stations.ok("materialize", "weather/warmth", "--from", DAYS[0], "--to", DAYS[-1])
+    before = stations.ok("read", "weather/warmth", "--partition", DAYS[0])
+    arguments = ("erase", "weather/stations", "--key", "Nordby-12", "--reason", "asked for it", "--yes", "--rematerialize")
+    result = stations.run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "weather/warmth is made from these rows and has no column that tells whose they are" in result.stderr
+    assert "weather/warmth: 3 partitions made again" in result.stderr
+    after = stations.ok("read", "weather/warmth", "--partition", DAYS[0])
+    assert float(before.split()[1]) - float(after.split()[1]) == 3.0
 
 
 def test_refused_rows_of_persons_go_by_number(location: Location) -> None:

@@ -14,7 +14,7 @@ from dataproducts.contract import Contract
 from dataproducts.erasure import erasing
 from dataproducts.erasure.erasing import World
 from dataproducts.erasure.registry import Registry
-from dataproducts.errors import DataProductsError, UnknownDataset
+from dataproducts.errors import DataProductsError, HistoryError, UnknownDataset
 from dataproducts.history import lake as reading
 from dataproducts.history.ledger import UNPARTITIONED
 from dataproducts.history.store import DatasetHistory, Draft
@@ -70,6 +70,14 @@ def test_the_same_rows_delivered_again_are_no_new_version_and_others_come_withou
     assert reading.versions("shop/sales", "c")[0].note["received"] == 2
     assert WHO not in report.outcomes["c"].profile + report.outcomes["c"].sample
     assert not found_in(Path(lake), WHO)
+
+
+def test_a_snapshot_of_which_everybody_is_erased_can_still_be_stored(lake: str, contract: Contract, store: Any) -> None:
+    store(contract, {"a": rows((WHO, 1))}, least_rows=1)
+    erase(lake)
+    (outcome,) = store(contract, {"b": rows((WHO, 2))}, least_rows=1).outcomes.values()
+    assert (outcome.committed.version.rows, outcome.committed.version.note["erased"]) == (0, {"count": 1})
+    assert "at least 1 are expected" in store(contract, {"c": rows()}, least_rows=1, lenient=True).outcomes["c"].error
 
 
 def test_a_new_major_version_of_the_contract_does_not_bring_them_back(lake: str, contract: Contract, store: Any, declare: Any) -> None:
@@ -241,3 +249,22 @@ def test_an_erasure_of_many_keys_by_a_column_that_is_not_the_key(lake: str, cont
     store(contract, {"a": rows((WHO, 7), (OTHER, 8), ("third-party-9", 7))})
     assert erase(lake, '{"amount": 7}').places[0].removed == 2
     assert reading.read("shop/sales")["who"].tolist() == [OTHER]
+
+
+def test_a_dataset_without_a_key_wants_to_know_the_column(lake: str, declare: Any, store: Any) -> None:
+    contract = declare({"who": str, "amount": int})
+    store(contract, {"a": rows((WHO, 7), (OTHER, 8))})
+    with pytest.raises(DataProductsError, match="has no key; name the column that tells who it is"):
+        erase(lake)
+    assert erase(lake, f'{{"who": "{WHO}"}}').places[0].removed == 1
+    assert not found_in(Path(lake), WHO)
+
+
+def test_a_reader_from_before_an_erasure_reads_what_is_left(lake: str, contract: Contract, store: Any) -> None:
+    store(contract, {"a": rows((WHO, 1), (OTHER, 2))})
+    reader = DatasetHistory(lake, "shop/sales")
+    (before,) = reader.versions()
+    erase(lake)
+    with pytest.raises(HistoryError, match="was rewritten by an erasure while it was read; read it again"):
+        reader.collect([before])
+    assert reader.collect(reader.versions())["who"].to_list() == [OTHER]

@@ -28,6 +28,7 @@ days = dg.DailyPartitionsDefinition("2026-01-01")
 class Customer(pa.DataFrameModel):
     who: str = dp.column("Who", concept="customer")
     amount: int = dp.column("Amount")
+    parent: str = dp.column("Who pays", concept="customer", nullable=True)
 
 
 class Buyer(pa.DataFrameModel):
@@ -53,7 +54,7 @@ def shop(facts_file: Callable[..., Path], tmp_path: Path) -> Any:
 
     @product.dataset(schema=Customer, key="who", kind="snapshot", partitions=days, ports=[shelf])
     def customers(partition: str) -> pl.DataFrame:
-        return pl.DataFrame({"who": [GONE, "ola-nordmann-1204"], "amount": [1, int(partition[-1])]})
+        return pl.DataFrame({"who": [GONE, "ola-nordmann-1204"], "amount": [1, int(partition[-1])], "parent": ["third-party-9", None]})
 
     @product.dataset(schema=Buyer, key="buyer", partitions=days)
     def buyers(customers: pl.LazyFrame) -> pl.LazyFrame:

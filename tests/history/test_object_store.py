@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -34,7 +41,30 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    yield bucket_at(f"http://{host}:{port}", monkeypatch)
+    server.stop()
+
+
+@pytest.fixture
+def lake_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server in a process of its own: Delta lets no other thread of this one run while it changes a table's properties."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    endpoint = f"http://127.0.0.1:{port}"
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{endpoint}/moto-api/")
+            break
+        time.sleep(0.1)
+    yield bucket_at(endpoint, monkeypatch)
+    server.kill()
+    server.wait()
+
+
+def bucket_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -47,8 +77,7 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     httpx.post(f"{endpoint}/moto-api/reset")  # its buckets outlive a server
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake")
-    yield "s3://lake/products"
-    server.stop()
+    return "s3://lake/products"
 
 
 def draft(partition: str, *rows: tuple[str, int | None]) -> Draft:
@@ -94,3 +123,25 @@ def test_a_query_reads_the_chosen_versions_over_s3(lake: str) -> None:
     with duck.opened(query) as engine:
         (rows,) = engine.rows("-", {"readings": Chosen(upstream, tuple(upstream.choose("-", None)))})
     assert rows.rows() == [(2, 8)]
+
+
+def test_an_erasure_over_s3_leaves_no_object_that_holds_the_row(lake_apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataproducts.erasure import erasing
+    from dataproducts.erasure.erasing import World
+
+    lake = lake_apart
+    monkeypatch.setenv("DATAPRODUCTS_ERASURE_KEY", "5e" * 32)
+    history = DatasetHistory(lake, CONTRACT.dataset)
+    history.commit([draft("2026-01-01", ("gone-sensor", 1), ("b", 2)), draft("2026-01-02", ("gone-sensor", 2))], CONTRACT)
+    history.table(1).write_rows([pl.DataFrame({"sensor": ["gone-sensor"], "_partition": ["-"], "_version": [1]})])  # of a run that died
+    plan = erasing.plan(World(lake), CONTRACT.dataset, [("--key", "gone-sensor")])
+    assert erasing.erase(plan, reason="asked for it", who="tester").places[0].removed == 2
+    history.commit([draft("2026-01-03", ("gone-sensor", 3), ("c", 3))], CONTRACT)
+
+    bucket = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("lake")
+    bodies = {one.key: one.get()["Body"].read() for one in bucket.objects.all()}
+    assert not [key for key, body in bodies.items() if b"gone-sensor" in body]
+    rows = [pl.read_parquet(io.BytesIO(body)) for key, body in bodies.items() if "_entry=row" in key]
+    assert sorted(value for frame in rows for value in frame["sensor"]) == ["b", "c"]
+    history.verify(history.refresh().versions())
+    assert history.table(1).is_append_only
