@@ -313,6 +313,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "facts.version": ("Versjon", "Version"),
     "facts.area": ("Område", "Area"),
     "facts.examples": ("Kjørt uten feil {when}", "Ran without error {when}"),
+    "facts.fair": ("FAIR", "FAIR"),
     "fair.title": ("Finnbart og gjenbrukbart", "Findable and reusable"),
     "fair.badge": ("FAIR: {level}", "FAIR: {level}"),
     "fair.points": ("{points} av {judged} poeng", "{points} of {judged} points"),
