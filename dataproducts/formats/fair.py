@@ -119,6 +119,7 @@ def fair(body: ProductBody, datasets: Sequence[_Entry]) -> Score:
         Check("open format", "interoperable", 20, some(lambda port: file_type(port) in _OPEN_FORMATS)),
         Check("machine-readable", "interoperable", 20, some(file_type)),
         Check("profile", "interoperable", 30, every(lambda one, _, __: one.title.strip() and facts.themes and facts.contact.email)),
+        # files of these formats are written here and read back in the tests of the ports
         Check("content", "interoperable", 15, some(file_type)),
         Check("syntax", "interoperable", 15, some(file_type)),
         Check("license", "reusable", 20, stated(facts.license.uri)),
