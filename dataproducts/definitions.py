@@ -16,6 +16,7 @@ import dagster as dg
 
 from dataproducts import settings
 from dataproducts.errors import DeclarationError
+from dataproducts.examples import job as examples
 from dataproducts.product import DataProduct
 
 _NOT_DEFINITIONS = {"sandbox", "examples", "schemas"}
@@ -47,7 +48,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         located = products()
         at_hand = {**port_resources(located), **resources(), **(overrides or {})}
         _refuse_unknown_parameters(located.values(), {*at_hand, "io_manager"})
-        return dg.Definitions.merge(*(p.definitions() for p in located.values()), publication(located), dg.Definitions(resources=at_hand))
+        more = [publication(located), examples.definitions(located), dg.Definitions(resources=at_hand)]
+        return dg.Definitions.merge(*(p.definitions() for p in located.values()), *more)
 
 
 def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:

@@ -128,6 +128,7 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
     assert {s.name: s.default_status.value for s in repository.schedule_defs} == {
         "arbeidsplassen_hourly": "RUNNING",
         "enhetsregisteret_daily": "RUNNING",
+        "examples_daily": "RUNNING",
         "reconcile_catalog_schedule": "RUNNING",
         "reconcile_contents_schedule": "RUNNING",
     }
@@ -400,6 +401,7 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
     assert {schedule["name"] for schedule in listed["schedules"]} == {
         "arbeidsplassen_hourly",
         "enhetsregisteret_daily",
+        "examples_daily",
         "reconcile_catalog_schedule",
         "reconcile_contents_schedule",
     }

@@ -19,25 +19,19 @@ def examples(name: str | None, is_run: bool) -> None:
     from dataproducts.cli import location
     from dataproducts.definitions import products
     from dataproducts.examples import kept, running
+    from dataproducts.examples.job import run_all
 
     location.chosen(name)
     located = products()
     if name is not None and name not in located:
         raise UnknownDataset(f"{name!r} is a dataset; examples are of a product, so name {name.split('/')[0]!r}")
+    wanted = {one: located[one] for one in sorted(located) if name in (None, one)}
+    broken = run_all(wanted, tables.note) if is_run else []
     rows: list[list[object]] = []
-    broken: list[str] = []
-    for product in sorted(located) if name is None else [name]:
-        files = running.files(located[product].folder)
-        if is_run and files:
-            outcomes = []
-            for path in files:
-                outcomes.append(running.run(path))
-                tables.note(f"{product}/{path.name}: {outcomes[-1].problem or f'passed in {outcomes[-1].seconds:.1f} s'}")
-            kept.store(product, outcomes)
-            broken += [str(one.problem) for one in outcomes if not one.ok]
+    for product, of in wanted.items():
+        files = running.files(of.folder)
         held = kept.load(product) if files else {}
-        for path in files:
-            rows.append([f"{product}/{path.name}", _state(held.get(path.name), running.digest(path.read_bytes()))])
+        rows += [[f"{product}/{path.name}", _state(held.get(path.name), running.digest(path.read_bytes()))] for path in files]
     tables.show([tables.Heading("example"), tables.Heading("state")], rows)
     if broken:
         more = f" (and {tables.count(len(broken) - 1, 'other example')} not passing)" if len(broken) > 1 else ""

@@ -47,6 +47,7 @@ def up(once: bool, port: int, catalog_port: int) -> None:
     today = datetime.now(ZoneInfo("Europe/Oslo")).date()
     with upstreams(_first_day(today)) as sandboxes:
         failures = _nights(sandboxes, today)
+        _examples()
         told = _publish()
         _show()
         print(f"The catalog: {told}", flush=True)
@@ -55,6 +56,15 @@ def up(once: bool, port: int, catalog_port: int) -> None:
                 raise DataProductsError(f"{len(failures)} runs failed; the first: {failures[0]}")
             return
         _serve(port, catalog_port)
+
+
+def _examples() -> None:
+    """Run the examples of use, so that the catalog shows what they show; one that does not pass is told of, and stops nothing."""
+    from dataproducts.definitions import products
+    from dataproducts.examples.job import run_all
+
+    for sentence in run_all(products(), lambda line: None):
+        print(f"an example does not pass: {sentence}", flush=True)
 
 
 def _first_day(today: date) -> date:

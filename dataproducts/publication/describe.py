@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dataproducts.product import DataProduct
 
 _LINE, _TEXT, _KEYS = 2_000, 20_000, 2_000  # the limits of messages
-_RESULTS = 600_000  # characters of all that a product's examples showed; a message holds a megabyte
+_RESULTS = 400_000  # characters of all that a product's examples showed; a message holds a megabyte
 _LANGUAGES = {".py": "python", ".sql": "sql", ".md": "markdown", ".sh": "shell", ".r": "r", ".ipynb": "notebook"}
 
 

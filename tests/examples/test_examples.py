@@ -203,3 +203,18 @@ def test_the_sensor_sends_what_examples_showed_when_they_have_run(home: Path, fa
     (sent,) = [m.product.examples[0] for m in target.of(Definition)[1:]]
     assert [one.content for one in sent.outputs] == ["1"]
     assert publication.tick(instance, again.cursor).sent == 0
+
+
+def test_the_job_runs_and_keeps_them_all_and_fails_with_those_that_do_not_pass(home: Path, facts_file: Any, instance: Any) -> None:
+    import dataproducts as dp
+    from dataproducts.examples import job
+
+    folder = facts_file()
+    written(folder, "examples/good.py", "print(1)")
+    written(folder, "examples/bad.py", "print(x)")
+    made = job.definitions({"shop": dp.DataProduct(folder / "x.py")})
+    assert [one.name for one in made.schedules or ()] == ["examples_daily"]
+    result = made.resolve_job_def("examples").execute_in_process(instance=instance, raise_on_error=False)
+    (failure,) = result.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data.description == "shop: bad.py: line 1: NameError: name 'x' is not defined"
+    assert {name: one.passed_at is not None for name, one in kept.load("shop").items()} == {"bad.py": False, "good.py": True}

@@ -74,9 +74,7 @@ def product_node(request: Request) -> Node:
     catalog: Catalog = request.app.state.catalog
     name, as_of = request.path_params["product"], negotiation.as_of(request)
     with catalog.database.reading() as connection:
-        found = (
-            _product_then(connection, name, as_of) if as_of is not None else next(_products(connection, t.current.c.product == name), None)
-        )
+        found = declared(connection, name, as_of)
     if found is None:
         raise HTTPException(404)
     return dcat.product(*found, catalog.addresses)
@@ -207,6 +205,13 @@ def _alternates(request: Request) -> str:
 
 
 # Products with their datasets
+
+
+def declared(connection: sa.Connection, name: str, as_of: datetime | None) -> tuple[ProductBody, list[Entry]] | None:
+    """A product with its datasets and their newest versions, or as they were declared at a time."""
+    if as_of is not None:
+        return _product_then(connection, name, as_of)
+    return next(_products(connection, t.current.c.product == name), None)
 
 
 def _products(connection: sa.Connection, where: Any = None) -> Iterator[tuple[ProductBody, list[Entry]]]:

@@ -16,11 +16,11 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog.drawing.calendar import calendar
 from dataproducts.catalog.drawing.charts import CheckRun, Outcome, Point, check_history, rows_chart
 from dataproducts.catalog.search.index import search, suggest
-from dataproducts.catalog.web import columns, examples, lineage, negotiation, partitions, results, security, snippets
+from dataproducts.catalog.web import columns, examples, lineage, metadata, negotiation, partitions, results, security, snippets
 from dataproducts.catalog.web.problems import Problem
 from dataproducts.catalog.web.templating import Crumb, Page, at, dataset_path, embedded, environment, node_path, render, text
 from dataproducts.errors import BadRequest, UnknownDataset
-from dataproducts.formats import schema_org
+from dataproducts.formats import fair, schema_org
 from dataproducts.formats.addresses import link as web_address
 from dataproducts.formats.facts import Newest
 from dataproducts.messages import ContractFacts, ProductBody
@@ -88,8 +88,10 @@ def product(request: Request) -> HTMLResponse:
     page, name = _timely(request, twins=True), request.path_params["product"]
     with page.catalog.database.reading() as connection:
         found = reading.product(connection, name, page.as_of)
+        declared = metadata.declared(connection, name, page.as_of)
     if found is None:
         raise UnknownDataset(f"the catalog has no product {name!r}{_then(page)}")
+    score = fair.fair(*declared) if declared is not None and declared[1] else None
     facts = found.body.facts
     title = page.speech.best(facts.title)
     page.crumbs = (Crumb(page.speech.t("nav.front"), "/"), Crumb(*_pair(title)))
@@ -101,6 +103,9 @@ def product(request: Request) -> HTMLResponse:
         facts=facts,
         document=document,
         examples=examples.shown(found.body, found.body.examples),
+        fair=score,
+        dimensions=[(one, score.of(one)) for one in fair.DIMENSIONS] if score else [],
+        total=fair.TOTAL,
         ask=_ask(page, facts, facts.name),
         **_talk(page, f"product:{name}"),
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import random
+import struct
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +31,7 @@ from dataproducts.messages import (
     Definition,
     Delivery,
     Example,
+    ExampleOutput,
     Failure,
     PartitionFacts,
     PortFacts,
@@ -382,6 +387,52 @@ def body(name: str, *, columns: int | None = None, version: str = "1.0.0") -> Da
     )
 
 
+def _shown() -> tuple[Example, ...]:
+    """Examples of a product, with a plot, a table longer than is kept, text, and one that has failed since."""
+    rows = [[f"2026-{month:02}", str(100 + month)] for month in range(1, 11)]
+    table = {"columns": ["måned", "virksomheter"], "numeric": [False, True], "rows": rows, "of": 34}
+    return (
+        Example(
+            name="nye_virksomheter.py",
+            title="Hvor mange virksomheter ble registrert hver måned?",
+            source=EXAMPLE,
+            passed_at=NOW - timedelta(hours=5),
+            outputs=(
+                ExampleOutput(kind="image", content=base64.b64encode(plot()).decode(), alt="Registrerte virksomheter per måned"),
+                ExampleOutput(kind="table", content=json.dumps(table, ensure_ascii=False)),
+                ExampleOutput(kind="text", content="2026-10    110\n2026-11    111"),
+            ),
+        ),
+        Example(
+            name="konkurser.sql",
+            title="Hvor mange er konkurs?",
+            language="sql",
+            source="SELECT COUNT(*) AS konkurser FROM enhetsregisteret.enheter WHERE konkurs",
+            passed_at=NOW - timedelta(days=3),
+            outputs=(
+                ExampleOutput(kind="table", content=json.dumps({"columns": ["konkurser"], "numeric": [True], "rows": [["7"]], "of": 1})),
+            ),
+            failed_at=NOW - timedelta(hours=5),
+            problem='konkurser.sql: Binder Error: Referenced column "konkurs" not found',
+        ),
+    )
+
+
+def plot(wide: int = 600, high: int = 240) -> bytes:
+    """A picture of bars, as PNG."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def pixel(x: int, y: int) -> bytes:
+        bar = x // 50
+        return b"\x24\x50\xc8" if x % 50 < 34 and high - y < 60 + (bar * 37) % 150 else b"\xff\xff\xff"
+
+    rows = b"".join(b"\0" + b"".join(pixel(x, y) for x in range(wide)) for y in range(high))
+    header = struct.pack(">IIBBBBB", wide, high, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def messages(seed: int = 4) -> Iterator[Any]:
     """All of it in order: declarations, contract changes, deliveries, checks, failures, a proof."""
     r = random.Random(seed)
@@ -390,7 +441,9 @@ def messages(seed: int = 4) -> Iterator[Any]:
             location=LOCATION,
             subject=f"product:{name}",
             observed_at=BEGAN,
-            product=ProductBody(facts=facts(name), concepts=CONCEPTS.get(name, ()), examples=()),
+            product=ProductBody(
+                facts=facts(name), concepts=CONCEPTS.get(name, ()), examples=_shown() if name == "enhetsregisteret" else ()
+            ),
         )
     changes = {
         "enhetsregisteret/enheter": [(0, 6, "1.0.0"), (60, 8, "1.1.0"), (140, 10, "2.0.0")],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -29,6 +32,7 @@ from dataproducts.messages import (
     Definition,
     Delivery,
     Example,
+    ExampleOutput,
     Failure,
     PartitionFacts,
     PortFacts,
@@ -76,9 +80,17 @@ def _all(payload: str) -> Iterator[Any]:
     from dataproducts.product_facts import ProductFacts
 
     concept = Concept(name="begrep", label={"nb": p, "en": p}, definition={"nb": p, "en": p}, see="https://example.com/begrep")
-    body = ProductBody(
-        facts=ProductFacts.model_validate(facts), concepts=(concept,), examples=(Example(name=p, title=p, language=p, source=p),)
+    table = json.dumps({"columns": [p, p], "numeric": [False, True], "rows": [[p, p]], "of": 2})
+    outputs = (
+        ExampleOutput(kind="text", content=p),
+        ExampleOutput(kind="table", content=table),
+        ExampleOutput(kind="table", content=p),
+        ExampleOutput(kind="image", content=p, alt=p),
+        ExampleOutput(kind="image", content=base64.b64encode(sample.plot(60, 20)).decode(), alt=p),
+        ExampleOutput(kind="image", content=base64.b64encode(f"<svg onload='{p}'>".encode()).decode(), alt=p),
     )
+    example = Example(name=p, title=p, language=p, source=p, passed_at=at, outputs=outputs, failed_at=at, problem=p)
+    body = ProductBody(facts=ProductFacts.model_validate(facts), concepts=(concept,), examples=(example,))
     yield Definition(location="fiende", subject=f"product:{PRODUCT}", observed_at=at, product=body)
     for days, column in ((2, "før"), (1, p)):
         columns = (
@@ -219,6 +231,10 @@ def test_a_payload_is_text_on_every_page(hostile: tuple[str, TestClient]) -> Non
                 if name in ("href", "src", "action", "formaction", "hx-get"):
                     assert urlsplit((value or "").strip()).scheme in ("", "http", "https", "mailto"), (path, value)
                     assert not (value or "").startswith(("//", "/\\")), (path, value)
+            if one.tag == "img":  # what an example drew, and nothing of anybody else's
+                assert re.fullmatch(
+                    rf"/products/{PRODUCT}/examples/[^/?#]+/4\.png(\?(lang|as_of)=[\w%.+*-]*)?", one.attributes["src"] or ""
+                ), path
             if one.tag == "script":
                 assert "<" not in "".join(map(str, one.children)), path
         assert SECRET not in response.text, path
@@ -303,5 +319,8 @@ ALLOWED = frozenset(
         "blockquote",
         "hr",
         "kbd",
+        "figure",
+        "img",
+        "meter",
     ]
 )

@@ -352,7 +352,7 @@ def test_a_form_that_is_none_is_refused(new_site, site, forms, body):
 def addresses(site: Any) -> list[str]:
     """At least one address of every route."""
     parts = {"product": "shop", "dataset": "sales", "column": "amount", "concept": "amount", "team": "team-shop", "name": "old", "id": "dataset:shop/sales",
-             "partition": "2026-11-01", "number": "1", "part": "1"}  # fmt: skip
+             "partition": "2026-11-01", "number": "1", "part": "1", "example": "totals.py"}  # fmt: skip
     found = []
     for route in site.app.routes:
         path = route.path
