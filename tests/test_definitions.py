@@ -117,8 +117,9 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
     graph = definitions.resolve_asset_graph()
     register = {"enheter", "underenheter", "roller", "oppdateringer", "organisasjonsformer", "enheter_historikk"}
     ads = {"stillingshendelser", "stillinger", "stillinger_per_naering"}
+    accounts = {"kontoplan", "kostnadssteder", "leverandorer", "bilag", "bilagslinjer", "budsjett"}
     ports = {f"{dataset}/{port}" for dataset in ("enheter", "stillinger_per_naering") for port in ("bigquery", "kafka")}
-    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | ports
+    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | accounts | ports
     assert all(graph.get(key).owners for key in graph.executable_asset_keys)
     assert graph.get(dg.AssetKey(["enhetsregisteret", "enheter_historikk"])).parent_keys == {dg.AssetKey(["enhetsregisteret", "enheter"])}
 
@@ -128,6 +129,8 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
     assert {s.name: s.default_status.value for s in repository.schedule_defs} == {
         "arbeidsplassen_hourly": "RUNNING",
         "enhetsregisteret_daily": "RUNNING",
+        "fist_entries": "RUNNING",
+        "fist_states": "RUNNING",
         "reconcile_catalog_schedule": "RUNNING",
         "reconcile_contents_schedule": "RUNNING",
     }
@@ -164,7 +167,7 @@ def test_loading_touches_nothing() -> None:
         sys.addaudithook(look)
         from dataproducts.definitions import defs
         repository = defs().get_repository_def()
-        assert len(repository.asset_graph.executable_asset_keys) == 13
+        assert len(repository.asset_graph.executable_asset_keys) == 19
         assert not touched, touched
         """,
         ROOT,
@@ -399,6 +402,8 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
     assert {schedule["name"] for schedule in listed["schedules"]} == {
         "arbeidsplassen_hourly",
         "enhetsregisteret_daily",
+        "fist_entries",
+        "fist_states",
         "reconcile_catalog_schedule",
         "reconcile_contents_schedule",
     }
