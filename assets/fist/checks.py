@@ -40,9 +40,9 @@ def lines_have_their_entry(context: dg.AssetCheckExecutionContext) -> dg.AssetCh
     """Hold the entries of each day against those its lines name."""
     of_days = _of_days(context, bilagslinjer)
     entries = bilag.history().current(major=bilag.contract.version.major)
-    named = _rows(bilagslinjer, of_days, ["_partition", "bilagsnummer"]).unique()
-    there = _rows(bilag, [entries[v.partition] for v in of_days if v.partition in entries], ["_partition", "bilagsnummer"])
     keys = ["_partition", "bilagsnummer"]
+    named = _rows(bilagslinjer, of_days, keys).unique()
+    there = _rows(bilag, [entries[v.partition] for v in of_days if v.partition in entries], keys)
     wrong = pl.concat([named.join(there, on=keys, how="anti"), there.join(named, on=keys, how="anti")])
     return _result(of_days, "entries", named.height, wrong["bilagsnummer"], "have lines without an entry, or an entry without lines")
 
@@ -103,14 +103,15 @@ def _of_days(context: dg.AssetCheckExecutionContext, dataset: Dataset) -> list[V
 
 
 def _rows(dataset: Dataset, versions: list[Version], columns: list[str]) -> pl.DataFrame:
+    if not versions:
+        return pl.DataFrame(schema={name: dataset.contract.dtypes.get(name, pl.String()) for name in columns})
     return dataset.history().collect(versions, columns)
 
 
 def _unknown(named: pl.Series, dataset: Dataset, column: str) -> pl.Series:
     """What is named and is not in the newest snapshot; everything where there is none."""
     current = dataset.history().current(major=dataset.contract.version.major)
-    newest = [current[max(current)]] if current else []
-    known = _rows(dataset, newest, [column])[column]
+    known = _rows(dataset, [current[max(current)]] if current else [], [column])[column]
     used = named.drop_nulls().unique().sort()
     return used.filter(~used.is_in(known.implode()))
 
