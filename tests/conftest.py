@@ -40,7 +40,7 @@ language: [nb]
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lake and everything else of a test; no variable of the developer's own reaches it."""
-    ours = ("DATAPRODUCTS_", "CATALOG_", "ENHETSREGISTERET_", "OPENLINEAGE_", "DAGSTER_HOME", "BIGQUERY_", "KAFKA_")
+    ours = ("DATAPRODUCTS_", "CATALOG_", "ENHETSREGISTERET_", "FIST_", "OPENLINEAGE_", "DAGSTER_HOME", "BIGQUERY_", "KAFKA_")
     for variable in [name for name in os.environ if name.startswith(ours)]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / HOME))

@@ -117,8 +117,9 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
     graph = definitions.resolve_asset_graph()
     register = {"enheter", "underenheter", "roller", "oppdateringer", "organisasjonsformer", "enheter_historikk"}
     ads = {"stillingshendelser", "stillinger", "stillinger_per_naering"}
+    accounts = {"kontoplan", "kostnadssteder", "leverandorer", "bilag", "bilagslinjer", "budsjett"}
     ports = {f"{dataset}/{port}" for dataset in ("enheter", "stillinger_per_naering") for port in ("bigquery", "kafka")}
-    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | ports
+    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | accounts | ports
     assert all(graph.get(key).owners for key in graph.executable_asset_keys)
     assert graph.get(dg.AssetKey(["enhetsregisteret", "enheter_historikk"])).parent_keys == {dg.AssetKey(["enhetsregisteret", "enheter"])}
 
@@ -129,6 +130,8 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
         "arbeidsplassen_hourly": "RUNNING",
         "enhetsregisteret_daily": "RUNNING",
         "examples_daily": "RUNNING",
+        "fist_entries": "RUNNING",
+        "fist_states": "RUNNING",
         "reconcile_catalog_schedule": "RUNNING",
         "reconcile_contents_schedule": "RUNNING",
     }
@@ -166,7 +169,7 @@ def test_loading_touches_nothing() -> None:
         sys.addaudithook(look)
         from dataproducts.definitions import defs
         repository = defs().get_repository_def()
-        assert len(repository.asset_graph.executable_asset_keys) == 13
+        assert len(repository.asset_graph.executable_asset_keys) == 19
         assert not touched, touched
         """,
         ROOT,
@@ -402,6 +405,8 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
         "arbeidsplassen_hourly",
         "enhetsregisteret_daily",
         "examples_daily",
+        "fist_entries",
+        "fist_states",
         "reconcile_catalog_schedule",
         "reconcile_contents_schedule",
     }

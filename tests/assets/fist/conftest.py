@@ -1,0 +1,3 @@
+"""The PostgreSQL server of the input tests, for these."""
+
+from tests.ports.inputs.conftest import postgres  # noqa: F401
