@@ -261,6 +261,8 @@ dataset_state = _table(
     sa.Column("checks_passed", Big, nullable=False),
     sa.Column("checks_failed", Big, nullable=False),
     sa.Index("dataset_state_due", "freshness", "fresh_until"),
+    sa.Index("dataset_state_standing", "freshness", "quality"),
+    sa.Index("dataset_state_quality", "quality", "delivered_at"),
 )
 
 # What people add

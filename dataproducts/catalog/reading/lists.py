@@ -35,13 +35,16 @@ class Summary:
 
 def summaries(
     connection: sa.Connection,
-    where: sa.ColumnElement[bool],
+    where: sa.ColumnElement[bool] | sa.Select[Any],
     *,
     order: Any = None,
     limit: int = 500,
     as_of: datetime | None = None,
 ) -> tuple[Summary, ...]:
-    """Datasets that a condition on `current` and `dataset_state` holds for. In the past: those declared then, with the facts of then."""
+    """Datasets that a condition on `current` and `dataset_state` holds for, or of which a SELECT gives the subjects.
+
+    In the past: those declared then, with the facts of then.
+    """
     c, s, e = t.current, t.dataset_state, t.edge
     team = (
         sa.select(e.c.target)
@@ -51,11 +54,15 @@ def summaries(
         .scalar_subquery()
     )
     chosen = (
-        sa.select(c.c.subject)
-        .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
-        .where(c.c.kind == "dataset", where, *([c.c.body.is_not(None)] if as_of is None else []))
-        .order_by(order if order is not None else c.c.subject)
-        .limit(limit)
+        where
+        if isinstance(where, sa.Select)
+        else (
+            sa.select(c.c.subject)
+            .select_from(c.outerjoin(s, s.c.dataset == name_of(c.c.subject)))
+            .where(c.c.kind == "dataset", where, *([c.c.body.is_not(None)] if as_of is None else []))
+            .order_by(order if order is not None else c.c.subject)
+            .limit(limit)
+        )
     )
     shown: Any = c.c.body
     known = c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
@@ -67,6 +74,7 @@ def summaries(
         .select_from(known)
         .where(c.c.subject.in_(chosen))
         .order_by(order if order is not None else c.c.subject)
+        .limit(limit)
     )
     found = []
     for r in connection.execute(query).mappings():

@@ -62,15 +62,14 @@ def front(connection: sa.Connection, now: datetime) -> Front:
         .order_by(sa.func.sum(u.c.views).desc(), u.c.subject)
         .limit(6)
     )
-    popular = summaries(connection, c.c.subject.in_(views), limit=6)
-    troubled = sa.or_(s.c.quality == "failing", s.c.freshness == "late")
+    popular = summaries(connection, views, limit=6)
     return Front(
         counts=counts,
         freshness=freshness,
         quality=quality,
         recent=summaries(connection, c.c.kind == "dataset", order=c.c.changed.desc(), limit=6),
         popular=popular,
-        troubled=summaries(connection, troubled, order=c.c.changed.desc(), limit=6),
+        troubled=_troubled(connection, 6, order=c.c.changed.desc()),
     )
 
 
@@ -103,5 +102,15 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         counts={"messages": one[2], "versions": one[3], "datasets": one[4], "changes": one[5] or 0},
         newest=one[1],
         received=one[0],
-        late=summaries(connection, sa.or_(t.dataset_state.c.freshness == "late", t.dataset_state.c.quality == "failing"), limit=50),
+        late=_troubled(connection, 50),
     )
+
+
+def _troubled(connection: sa.Connection, limit: int, order: Any = None) -> tuple[Summary, ...]:
+    """Datasets that are failing or late, of each those that became so last: found by where they stand, however many there are."""
+    s = t.dataset_state
+    subject = ("dataset:" + s.c.dataset).label("subject")
+    failing = sa.select(subject).where(s.c.quality == "failing").order_by(s.c.delivered_at.desc()).limit(limit).subquery()
+    late = sa.select(subject).where(s.c.freshness == "late").order_by(s.c.fresh_until.desc()).limit(limit).subquery()
+    both = sa.union_all(sa.select(failing.c.subject), sa.select(late.c.subject)).subquery()
+    return summaries(connection, sa.select(both.c.subject), order=order, limit=limit)

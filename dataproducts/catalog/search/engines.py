@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -42,6 +45,7 @@ class Engine(Protocol):
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
     joined: str  # an aggregate: the values of {} with commas between
+    one_of: str  # whether {} is one of the bound parameter named {texts}, as `texts` makes it
     among: str  # whether {} is one of the whole numbers of the bound parameter named {ids}, a text with commas between
 
     def create_text(self, connection: sa.Connection) -> None: ...
@@ -52,6 +56,8 @@ class Engine(Protocol):
     def tidy(self, connection: sa.Connection) -> bool: ...
     def written(self, expression: Expression) -> str: ...
     def within(self, connection: sa.Connection, seconds: float) -> Any: ...
+    def texts(self, values: Sequence[str]) -> Any: ...
+    def driven(self, query: str) -> str: ...  # with its parameters as the driver writes them: searches pass by SQLAlchemy's compiler
 
 
 def of(connection: sa.Connection) -> Engine:
@@ -69,6 +75,7 @@ class _Sqlite:
     titles, title_fields = matches, TITLE
     rid = sparse = "rowid"
     joined = "group_concat({})"
+    one_of = "{} IN (SELECT value FROM json_each(:{texts}))"
     among = "{} IN (SELECT value FROM json_each('[' || :{ids} || ']'))"
     _columns = ", ".join(STORED)
 
@@ -122,6 +129,12 @@ class _Sqlite:
         together = [f"{columns}({' OR '.join(tokens)})" for columns, tokens in groups.items()]
         return f"({' OR '.join([*together, *rest])})"
 
+    def texts(self, values: Sequence[str]) -> Any:
+        return json.dumps(values)
+
+    def driven(self, query: str) -> str:
+        return query
+
     @contextmanager
     def within(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
         raw = connection.connection.driver_connection
@@ -144,6 +157,7 @@ class _Postgresql:
     rid = "rid"
     sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
     joined = "string_agg(CAST({} AS text), ',')"
+    one_of = "{} = ANY(CAST(:{texts} AS text[]))"
     among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"
     matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
     titles, title_fields = "SELECT rid FROM search_text WHERE title_words @@ CAST(:{q} AS tsquery)", EVERYWHERE
@@ -198,6 +212,12 @@ class _Postgresql:
         sign = " & " if isinstance(expression, Every) else " | "
         return f"({sign.join(self.written(part) for part in expression.of)})"
 
+    def texts(self, values: Sequence[str]) -> Any:
+        return list(values)
+
+    def driven(self, query: str) -> str:
+        return _for_psycopg(query)
+
     @contextmanager
     def within(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
         savepoint = connection.begin_nested()
@@ -215,6 +235,11 @@ class _Postgresql:
             savepoint.rollback()
             raise
         savepoint.rollback()  # only read: this takes the limit back as well
+
+
+@lru_cache(maxsize=512)
+def _for_psycopg(query: str) -> str:
+    return re.sub(r":([a-z]\w*)", r"%(\1)s", query.replace("%", "%%"))
 
 
 def _fts_columns(part: Token | Phrase) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,18 +45,20 @@ def look_up(connection: sa.Connection, some_words: Iterable[str], begun: Collect
     forms = sorted({form for all_forms in near.values() for form in all_forms})
     cuts = {word: needed for word in wanted if (needed := vocabulary.candidates(word))}
     unfinished = [word for word in wanted if word in begun or (len(word) >= MIN_BEGINNING and not word.isdigit())]
-    values: dict[str, Any] = {"forms": forms or [""], "keys": sorted(set(forms).union(*cuts.values())) or [""]}
+    engine = engines.of(connection)
+    values: dict[str, Any] = {"forms": engine.texts(forms), "keys": engine.texts(sorted(set(forms).union(*cuts.values())))}
     arms, ranges = _beginnings(unfinished)
     values |= ranges
     if name is not None:
-        engine = engines.of(connection)
         arms.append(f"SELECT {_NAME}, '', '', 0 WHERE EXISTS ({engine.matches.format(q='name')})")
         values["name"] = engine.written(Token(name_tokens(name, "")[0]))
     by_form: dict[str, dict[str, int]] = {}
     known: dict[str, tuple[str, ...]] = {}
     begins: dict[str, list[str]] = {}
     is_name = False
-    for what, key, word, documents in connection.execute(_statement(" UNION ALL ".join((_WORDS, _KEYS, *arms))), values):
+    first = (_WORDS + engine.one_of.format("w.word", texts="forms"), _KEYS + engine.one_of.format("k.key", texts="keys"))
+    query = engine.driven(" UNION ALL ".join((*first, *arms)))
+    for what, key, word, documents in connection.exec_driver_sql(query, values):
         if what == _NAME:
             is_name = True
         elif what >= 0:
@@ -114,10 +115,5 @@ def respelled(word: str, most: int = 8) -> list[str]:
 
 
 _NAME, _KEY, _FORM = -1, -2, -3  # what a row is; from 0 on, the beginning it is for
-_WORDS = f"SELECT {_FORM} AS what, w.word AS key, w.word AS word, w.documents AS documents FROM search_word w WHERE w.word IN :forms"
-_KEYS = f"SELECT {_KEY}, k.key, k.word, w.documents FROM search_word_key k JOIN search_word w ON w.word = k.word WHERE k.key IN :keys"
-
-
-@lru_cache(maxsize=256)
-def _statement(query: str) -> sa.TextClause:
-    return sa.text(query).bindparams(sa.bindparam("forms", expanding=True), sa.bindparam("keys", expanding=True))
+_WORDS = f"SELECT {_FORM} AS what, w.word AS key, w.word AS word, w.documents AS documents FROM search_word w WHERE "
+_KEYS = f"SELECT {_KEY}, k.key, k.word, w.documents FROM search_word_key k JOIN search_word w ON w.word = k.word WHERE "

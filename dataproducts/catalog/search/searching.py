@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -308,20 +307,19 @@ class _Search:
             f"WHERE d.rid = s.rid AND c.rid = s.rid AND x.{self.engine.rid} = s.rid"
         )
 
-    def _rows(self, query: str, values: Mapping[str, Any] | None, share: float = 1.0) -> list[Any]:
-        """The rows of a statement that may take a share of the time left; what there is when it is stopped.
-
-        Without values the statement is a new one each time and passes by the statement caches.
-        """
+    def _rows(self, query: str, values: Mapping[str, Any], share: float = 1.0) -> list[Any]:
+        """The rows of a statement that may take a share of the time left; what there is when it is stopped."""
         found: list[Any] = []
         seconds = max(_LEAST_SECONDS, share * (self.deadline - time.perf_counter()))
         try:
             with self.engine.within(self.connection, seconds):
-                rows = self.connection.exec_driver_sql(query) if values is None else self.connection.execute(_statement(query), values)
-                found.extend(rows.mappings())
+                found.extend(self._asked(query, values))
         except engines.OverBudget:
             self.is_partial = True
         return found
+
+    def _asked(self, query: str, values: Mapping[str, Any]) -> Any:
+        return self.connection.exec_driver_sql(self.engine.driven(query), dict(values)).mappings()
 
     # counts
 
@@ -436,9 +434,9 @@ class _Search:
         if not branches:
             return {}
         rows = self._rows(" UNION ALL ".join(branches), values) if are_kinds_many else []
-        if missing and not any(row["id"] >= 0 for row in rows):  # these have to be known, however little time is left
-            rows = [*rows, *self.connection.execute(_statement(branches[-1]), {"ids": values["ids"]}).mappings()]
         self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
+        if self.combinations.missing(missing):  # these have to be known, however little time is left
+            self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
         return {_KINDS[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
 
     def _counting_kinds(self) -> tuple[list[str], dict[str, Any]]:
@@ -484,9 +482,6 @@ class _Search:
         if self.request.sort == "updated":
             return (corrected, row["updated"], row["rid"])
         return (corrected, row["browse"], row["title_key"], row["rid"])
-
-
-_statement = lru_cache(maxsize=256)(sa.text)
 
 
 def _numbers(sets: str | None) -> Counter[str]:
