@@ -18,6 +18,7 @@ from dataproducts import settings
 from dataproducts.errors import DeclarationError
 from dataproducts.examples import job as examples
 from dataproducts.product import DataProduct
+from dataproducts.source import InputPort
 
 _NOT_DEFINITIONS = {"sandbox", "examples", "schemas"}
 
@@ -78,8 +79,15 @@ def defs() -> dg.Definitions:
 
 def port_resources(located: Mapping[str, DataProduct]) -> dict[str, Any]:
     """What ports need where the location gives no resource of that name."""
-    ports = [one.port for product in located.values() for of_dataset in product.ports.values() for one in of_dataset]
-    return {name: resource for port in ports for name, resource in port.resources().items()}
+    found: dict[str, Any] = {}
+    for product in located.values():
+        for dataset in product.datasets.values():
+            source = dataset.declaration.source
+            found.update(source.defaults() if isinstance(source, InputPort) else {})
+        for of_dataset in product.ports.values():
+            for one in of_dataset:
+                found.update(one.port.resources())
+    return found
 
 
 def _refuse_unknown_parameters(located: Iterable[DataProduct], known: set[str]) -> None:

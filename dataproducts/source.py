@@ -49,6 +49,10 @@ class InputPort(Source, ABC):
     kind: ClassVar[str] = "source"
     """What Dagster shows it as."""
 
+    def defaults(self) -> Mapping[str, Any]:
+        """Its resources where the location gives none of that name."""
+        return {}
+
     @abstractmethod
     def promised(self, contract: Contract, partitions: Any) -> Contract:
         """The dataset's contract, with what follows from the port. Raises DeclarationError where dataset and port do not go together."""

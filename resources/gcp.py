@@ -21,5 +21,5 @@ def resources() -> dict[str, Any]:
     return {
         "register": RegisterResource(sandbox=False),
         "bigquery": BigQueryResource(project=os.environ.get("BIGQUERY_PROJECT")),
-        "kafka": KafkaResource(sandbox=False),
+        "kafka": KafkaResource(),
     }

@@ -10,4 +10,4 @@ from resources.register import RegisterResource
 
 def resources() -> dict[str, Any]:
     """Resources by the name under which datasets ask for them."""
-    return {"register": RegisterResource(sandbox=True), "kafka": KafkaResource(sandbox=True)}
+    return {"register": RegisterResource(sandbox=True), "kafka": KafkaResource()}

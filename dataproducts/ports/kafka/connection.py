@@ -7,7 +7,6 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ import dagster as dg
 
 from dataproducts import settings
 from dataproducts.errors import ConfigurationError, PortError, PortUnavailable
-from dataproducts.ports.kafka.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
@@ -121,9 +119,7 @@ class Kafka:
 
 
 class KafkaResource(dg.ConfigurableResource[Kafka]):
-    """The brokers of KAFKA_BROKERS. `sandbox` allows a synthetic one in this process, for as long as it lives, where none is named."""
-
-    sandbox: bool = True
+    """The brokers of KAFKA_BROKERS. `dataproducts up` sets it to a broker of its own where products have a topic in their sandbox."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Kafka, None, None]:
@@ -131,15 +127,8 @@ class KafkaResource(dg.ConfigurableResource[Kafka]):
         yield self.connect()
 
     def connect(self) -> Kafka:
-        """The way to the brokers; nothing is sent yet. Raises ConfigurationError where no broker is named and none is allowed."""
-        local = self.sandbox and not os.environ.get(BROKERS) and settings.environment() == "local"
-        return Kafka(Brokers(_sandbox().addresses) if local else Brokers.from_environment())
-
-
-@cache
-def _sandbox() -> Sandbox:
-    """One for as long as the process lives."""
-    return Sandbox()
+        """The way to the brokers; nothing is sent yet. Raises ConfigurationError where no broker is named."""
+        return Kafka(Brokers.from_environment())
 
 
 @contextmanager

@@ -62,6 +62,12 @@ class TopicInput(InputPort):
         CHECK: "Every message was read: none was gone before it was, and the topic is the one the partitions before were read from."
     }
 
+    def defaults(self) -> Mapping[str, Any]:
+        """The brokers of KAFKA_BROKERS."""
+        from dataproducts.ports.kafka.connection import KafkaResource
+
+        return {"kafka": KafkaResource()}
+
     def promised(self, contract: Contract, partitions: Any) -> Contract:
         """The contract, with partition and offset as its key where it has none. Raises DeclarationError for a dataset no topic can feed."""
         import dagster as dg

@@ -116,16 +116,16 @@ class Topic(OutputPort):
         )
 
     def resources(self) -> Mapping[str, Any]:
-        """The brokers; on the laptop the sandbox broker where KAFKA_BROKERS names none."""
+        """The brokers of KAFKA_BROKERS."""
         from dataproducts.ports.kafka.connection import KafkaResource
 
-        return {"kafka": KafkaResource(sandbox=settings.environment() == "local")}
+        return {"kafka": KafkaResource()}
 
     def idle(self) -> str | None:
         """On a laptop without brokers there is nowhere to publish to; elsewhere a missing KAFKA_BROKERS is an error."""
         if os.environ.get(BROKERS) or settings.environment() != "local":
             return None
-        return f"{BROKERS} is not set, so nothing is published; `dataproducts up` has a broker of its own, for as long as it runs"
+        return f"{BROKERS} is not set, so nothing is published; set it to the brokers' addresses, as host:port,host:port"
 
     @contextmanager
     def open(self, offered: Offered, history: DatasetHistory, resources: Mapping[str, Any], run: str) -> Iterator[Session]:

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.ports.kafka import publishing
-from dataproducts.ports.kafka.connection import Brokers, Kafka, KafkaResource, meaning
+from dataproducts.ports.kafka.connection import Brokers, Kafka, meaning
 from dataproducts.ports.kafka.encoding import keys, values
 from dataproducts.ports.kafka.sandbox import sandbox_broker
 from dataproducts.ports.kafka.topic import Topic
@@ -325,15 +325,13 @@ def test_credentials_that_are_not_whole_are_refused(monkeypatch: pytest.MonkeyPa
     assert "secret" not in str(told.value)
 
 
-def test_without_brokers_the_laptop_has_a_sandbox_and_the_cloud_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("environment", ["local", "gcp"])
+def test_without_brokers_nothing_is_connected_to(environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_BROKERS", raising=False)
-    topic = Topic("shop.sales")
-    assert topic.resources()["kafka"].connect().metadata().cluster_id.startswith("mockCluster")
-    monkeypatch.setenv("DATAPRODUCTS_ENV", "gcp")
+    monkeypatch.setenv("DATAPRODUCTS_ENV", environment)
     with pytest.raises(ConfigurationError, match="KAFKA_BROKERS is not set"):
-        topic.resources()["kafka"].connect()
-    with pytest.raises(ConfigurationError, match="KAFKA_BROKERS is not set"):
-        KafkaResource(sandbox=False).connect()
+        Topic("shop.sales").resources()["kafka"].connect()
+    assert (Topic("shop.sales").idle() is None) == (environment == "gcp")
 
 
 def test_a_new_sandbox_gets_the_whole_state_by_itself(topic_name: str, shop: Any) -> None:
