@@ -1,4 +1,4 @@
-"""The raw datasets of Fist: the tables of the accounting system, day by day. What is made of them lies upon these."""
+"""The raw datasets of Fist: the tables of the accounting system, day by day. What is made of them is in `accounts`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def _state(name: str, description: str) -> dp.Database:
     title="Kontoplan",
     access="internal",
     personal="none",
+    personal_reason="Navn og numre på kontoer; ingen personer.",
 )
 def kontoplan(rows: dp.Rows) -> dp.Rows:
     """Kontoplanen slik den sto den dagen, etter NS 4102."""
@@ -76,6 +77,7 @@ def kontoplan(rows: dp.Rows) -> dp.Rows:
     title="Kostnadssteder",
     access="internal",
     personal="none",
+    personal_reason="Deler av virksomheten; ingen personer.",
 )
 def kostnadssteder(rows: dp.Rows) -> dp.Rows:
     """Kostnadsstedene slik de sto den dagen."""
@@ -106,6 +108,7 @@ def leverandorer(rows: dp.Rows) -> dp.Rows:
     title="Budsjett",
     access="internal",
     personal="none",
+    personal_reason="Planlagte beløp per konto og kostnadssted; ingen personer.",
 )
 def budsjett(rows: dp.Rows) -> dp.Rows:
     """Budsjettet per måned, konto og kostnadssted slik det sto den dagen."""
@@ -138,6 +141,7 @@ def bilag(rows: dp.Rows) -> dp.Rows:
     title="Bilagslinjer",
     access="internal",
     personal="none",
+    personal_reason="Beløp på kontoer; navn står bare på bilaget.",
 )
 def bilagslinjer(rows: dp.Rows) -> dp.Rows:
     """Linjene i bilagene som ble registrert den dagen, med konto, kostnadssted og beløp."""

@@ -206,3 +206,98 @@ class Budsjett(pa.DataFrameModel):
 
         unique: ClassVar = ["periode", "kontonummer", "kostnadssted"]
         description = "Budsjettet slik det sto den dagen."
+
+
+class Postering(pa.DataFrameModel):
+    """A line with what holds for its whole entry."""
+
+    bilagsnummer: int = dp.column("Bilaget.", concept="bilag", personal="none", ge=1)
+    linjenummer: int = dp.column("Nummeret i bilaget.", concept="bilagslinje", personal="none", ge=1)
+    periode: str = dp.column("Måneden i regnskapet.", concept="regnskapsperiode", personal="none", str_matches=PERIODE)
+    bilagsdato: pl.Date = dp.column("Datoen på bilaget.", personal="none")
+    art: str = dp.column("Hva slags bilag det er.", personal="none", isin=list(ARTER))
+    gjelder_bilag: int = dp.column("Bilaget som tilbakeføres eller omposteres.", concept="bilag", personal="none", nullable=True, ge=1)
+    kontonummer: str = dp.column("Kontoen.", concept="konto", personal="none", str_matches=KONTO)
+    kostnadssted: str = dp.column("Kostnadsstedet; tom for balansekontoer.", concept="kostnadssted", personal="none", nullable=True)
+    belop: Kroner = dp.column("Beløpet; debet er positivt og kredit negativt.", personal="none", unit="NOK")
+
+    class Config:
+        """One row per line."""
+
+        unique: ClassVar = ["bilagsnummer", "linjenummer"]
+
+
+class DimKostnadssted(pa.DataFrameModel):
+    """A cost center with the one above it."""
+
+    kostnadssted: str = dp.column("Koden til kostnadsstedet.", concept="kostnadssted", personal="none")
+    navn: str = dp.column("Navnet.", personal="none")
+    hovedsted: str = dp.column("Kostnadsstedet det hører under; det selv når det er øverst.", concept="kostnadssted", personal="none")
+    hovedsted_navn: str = dp.column("Navnet på det.", personal="none")
+    apent: bool = dp.column("Om det kan føres på det den dagen.", personal="none")
+
+    class Config:
+        """One row per cost center."""
+
+        unique: ClassVar = ["kostnadssted"]
+
+
+class Manedssaldo(pa.DataFrameModel):
+    """What moved on an account in a month, and what stands on it at the month's end."""
+
+    periode: str = dp.column("Måneden i regnskapet.", concept="regnskapsperiode", personal="none", str_matches=PERIODE)
+    kontonummer: str = dp.column("Kontoen.", concept="konto", personal="none", str_matches=KONTO)
+    konto: str = dp.column("Navnet på kontoen.", personal="none")
+    kontotype: str = dp.column("Hva slags konto det er.", personal="none")
+    debet: Kroner = dp.column("Summen av det som er ført i debet.", personal="none", unit="NOK", ge=0)
+    kredit: Kroner = dp.column("Summen av det som er ført i kredit.", personal="none", unit="NOK", ge=0)
+    bevegelse: Kroner = dp.column("Debet minus kredit.", personal="none", unit="NOK")
+    saldo: Kroner = dp.column("Bevegelsene til og med måneden.", personal="none", unit="NOK")
+    linjer: int = dp.column("Antall linjer.", personal="none", unit="linjer", ge=1)
+
+    class Config:
+        """One row per month and account."""
+
+        unique: ClassVar = ["periode", "kontonummer"]
+
+
+class BudsjettMotFaktisk(pa.DataFrameModel):
+    """What was planned and what was spent."""
+
+    periode: str = dp.column("Måneden.", concept="regnskapsperiode", personal="none", str_matches=PERIODE)
+    kontonummer: str = dp.column("Kontoen.", concept="konto", personal="none", str_matches=KONTO)
+    kostnadssted: str = dp.column("Kostnadsstedet.", concept="kostnadssted", personal="none")
+    faktisk: Kroner = dp.column("Det som er ført; 0 når ingenting er.", personal="none", unit="NOK")
+    budsjett: Kroner = dp.column("Det som er budsjettert; 0 når ingenting er.", concept="budsjett", personal="none", unit="NOK")
+    avvik: Kroner = dp.column(
+        "Faktisk minus budsjett; positivt er mer brukt, eller mindre tjent, enn planlagt.", personal="none", unit="NOK"
+    )
+
+    class Config:
+        """One row per month, account and cost center."""
+
+        unique: ClassVar = ["periode", "kontonummer", "kostnadssted"]
+
+
+class ForbrukPerNaering(pa.DataFrameModel):
+    """What was bought of an industry in a month."""
+
+    periode: str = dp.column("Måneden i regnskapet.", concept="regnskapsperiode", personal="none", str_matches=PERIODE)
+    naering: str = dp.column(
+        "De to første sifrene i leverandørens næringskode; «ukjent» der den ikke finnes i Enhetsregisteret.",
+        personal="none",
+        examples=["62"],
+    )
+    leverandorer: int = dp.column(
+        "Antall leverandører; tomt når det er færre enn tre, eller når tallet ville røpe et slikt.",
+        personal="none",
+        unit="leverandører",
+        nullable=True,
+        ge=0,
+    )
+    belop: Kroner = dp.column("Summen av kjøpene; tomt der antallet er det.", personal="none", unit="NOK", nullable=True)
+
+    class Config:
+        """One row per month and industry."""
+
+        unique: ClassVar = ["periode", "naering"]
