@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.brokers import broker, broker_of_session, kafka, real_kafka, sandbox, topic_name  # noqa: F401
+
 # products read under the home on which day their history began, and tests import them before they have homes of their own
 os.environ["DATAPRODUCTS_HOME"] = str(Path(tempfile.gettempdir(), f"dataproducts-tests-{os.getpid()}", "not-there"))
 

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from dataproducts.ports.kafka.connection import Kafka
-from tests.ports.kafka.conftest import broker, broker_of_session, kafka, sandbox  # noqa: F401
 from tests.ports.kafka_in.conftest import at, make_topic, send
 
 WORKER = Path(__file__).with_name("kafka_in_worker.py")
@@ -77,7 +76,7 @@ def some(chance: random.Random, first: float, last: float, most: int = 60) -> li
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_a_killed_run_loses_no_message_and_stores_none_twice(group: int, worker: Worker, kafka: Kafka, tmp_path: Path) -> None:  # noqa: F811
+def test_a_killed_run_loses_no_message_and_stores_none_twice(group: int, worker: Worker, kafka: Kafka, tmp_path: Path) -> None:
     seeds = range(group, SEEDS, GROUPS) if real(kafka) or SEEDS < 20 else range(group, 20, GROUPS)
     addresses = kafka.brokers.addresses
     topic = make(kafka, f"shop.whole{group}{random.getrandbits(32):x}", random.Random(group))
@@ -106,7 +105,7 @@ def test_a_killed_run_loses_no_message_and_stores_none_twice(group: int, worker:
 
 
 @pytest.mark.parametrize("seed", range(max(2, SEEDS // 10)))
-def test_two_runs_at_once_store_each_message_once(seed: int, worker: Worker, kafka: Kafka, tmp_path: Path) -> None:  # noqa: F811
+def test_two_runs_at_once_store_each_message_once(seed: int, worker: Worker, kafka: Kafka, tmp_path: Path) -> None:
     chance = random.Random(seed)
     topic = make(kafka, f"shop.race{seed}x{random.getrandbits(32):x}", chance)
     ended = threading.Event()
@@ -125,7 +124,7 @@ def test_two_runs_at_once_store_each_message_once(seed: int, worker: Worker, kaf
     told(worker.ask("check", kafka.brokers.addresses, topic, str(tmp_path), HOURS), seed, "after the race")
 
 
-def make(kafka: Kafka, topic: str, chance: random.Random) -> str:  # noqa: F811
+def make(kafka: Kafka, topic: str, chance: random.Random) -> str:
     make_topic(kafka, topic)
     send(kafka, topic, some(chance, 0, HOURS + 1, 200))
     return topic
@@ -135,5 +134,5 @@ def told(answer: dict[str, Any], seed: int, when: str) -> None:
     assert answer["exit"] == 0, f"seed {seed}, {when}: {answer['said']}"
 
 
-def real(kafka: Kafka) -> bool:  # noqa: F811
+def real(kafka: Kafka) -> bool:
     return not str(kafka.metadata().cluster_id).startswith("mock")

@@ -20,7 +20,7 @@ from tests import kafka
 
 WORKER = Path(__file__).with_name("kafka_out_worker.py")
 ROOT = Path(__file__).parents[2]
-SEEDS = 100 if os.environ.get("CI") else 5
+SEEDS = min(100, int(os.environ.get("CRASH_SEEDS", "5")))
 GROUPS = 4  # so that the seeds spread over the test processes
 
 
@@ -57,14 +57,13 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    if kafka.jars() is None:
-        pytest.skip(kafka.NO_BROKER)
-    with kafka.broker() as broker:
-        worker = Worker(broker.addresses)
-        yield worker
-        worker.process.kill()
-        worker.process.wait()
+def worker(broker_of_session: kafka.Broker) -> Iterator[Worker]:
+    if not broker_of_session.running:  # other tests stop it
+        broker_of_session.start()
+    worker = Worker(broker_of_session.addresses)
+    yield worker
+    worker.process.kill()
+    worker.process.wait()
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

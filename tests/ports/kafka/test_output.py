@@ -548,7 +548,7 @@ def test_a_broker_that_restarts_between_versions_is_no_trouble(broker: real.Brok
 def test_a_broker_that_dies_in_mid_transaction_leaves_nothing_half(
     broker: real.Broker, real_kafka: Kafka, topic_name: str, shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "PATIENCE", 3.0)
+    monkeypatch.setattr(publishing, "PATIENCE", 1.0)
     sales = shop(real_kafka, Topic(topic_name))
     sales.store("2026-01-01", [A])
     sales.deliver()
@@ -556,6 +556,7 @@ def test_a_broker_that_dies_in_mid_transaction_leaves_nothing_half(
     with sales.before_commit(broker.kill), pytest.raises(PortUnavailable, match="run again|next run"):
         sales.deliver()
     assert sales.journal.refresh().open == 2
+    monkeypatch.setattr(publishing, "PATIENCE", 30.0)
     broker.start()
     sales.deliver()
     assert len(read(real_kafka, topic_name)) == 3
@@ -565,7 +566,7 @@ def test_a_broker_that_dies_in_mid_transaction_leaves_nothing_half(
 def test_a_broker_that_hangs_at_the_commit_leaves_the_outcome_to_the_next_run(
     broker: real.Broker, real_kafka: Kafka, topic_name: str, shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "PATIENCE", 2.0)
+    monkeypatch.setattr(publishing, "PATIENCE", 1.0)
     sales = shop(real_kafka, Topic(topic_name))
     sales.store("2026-01-01", [A, B])
     paused = broker.paused()

@@ -21,7 +21,6 @@ from dataproducts.materialization import Limits, Materializer, Report
 from dataproducts.ports.kafka.connection import Kafka
 from dataproducts.ports.kafka.ranges import Range, recorded
 from dataproducts.quality.quarantine import Quarantine
-from tests.ports.kafka.conftest import broker, broker_of_session, kafka, real_kafka, sandbox, topic_name  # noqa: F401
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,7 +49,7 @@ def order(number: Any, **more: Any) -> bytes:
     return json.dumps({"order": {"number": number}, **more}).encode()
 
 
-def send(kafka: Kafka, topic: str, messages: Iterable[tuple[Any, ...]], **settings: Any) -> None:  # noqa: F811
+def send(kafka: Kafka, topic: str, messages: Iterable[tuple[Any, ...]], **settings: Any) -> None:
     """Send (partition, milliseconds, value, key, headers), of which the last two may be left out."""
     producer = kafka.producer(**settings)
     failed: list[Any] = []
@@ -69,7 +68,7 @@ def send(kafka: Kafka, topic: str, messages: Iterable[tuple[Any, ...]], **settin
     assert not failed, failed[0]
 
 
-def make_topic(kafka: Kafka, name: str, partitions: int = 4, **settings: str) -> None:  # noqa: F811
+def make_topic(kafka: Kafka, name: str, partitions: int = 4, **settings: str) -> None:
     """Make a topic on the real broker, which keeps old messages; the sandbox makes its own, of four partitions."""
     from confluent_kafka.admin import NewTopic
 
@@ -163,21 +162,21 @@ class Feed:
 
 
 @pytest.fixture
-def feed(kafka: Kafka, topic_name: str, lake: str) -> Feed:  # noqa: F811
+def feed(kafka: Kafka, topic_name: str, lake: str) -> Feed:
     """A topic and its dataset, at either broker."""
     make_topic(kafka, topic_name)
     return Feed(kafka, topic_name, lake)
 
 
 @pytest.fixture
-def real_feed(real_kafka: Kafka, topic_name: str, lake: str) -> Feed:  # noqa: F811
+def real_feed(real_kafka: Kafka, topic_name: str, lake: str) -> Feed:
     """A topic and its dataset, at the real broker."""
     make_topic(real_kafka, topic_name)
     return Feed(real_kafka, topic_name, lake)
 
 
 @pytest.fixture
-def sandbox_feed(sandbox: str, topic_name: str, lake: str) -> Feed:  # noqa: F811
+def sandbox_feed(sandbox: str, topic_name: str, lake: str) -> Feed:
     """A topic and its dataset, at the sandbox."""
     from dataproducts.ports.kafka.connection import Brokers
 

@@ -146,7 +146,7 @@ def place(record: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(of=messages)
 def test_what_is_read_in_bulk_is_what_is_read_one_by_one(name: str, of: list[tuple[Any, ...]]) -> None:
     contract, found = CONTRACTS[name], []

@@ -1,20 +1,24 @@
-"""Brokers for the tests: the sandbox of the client's own, and a real one."""
+"""Brokers for the tests: the sandbox of the client's own, and a real one. Each session has one of each, so `conftest` alone imports these."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dataproducts.ports.kafka.connection import Brokers, Kafka
-from dataproducts.ports.kafka.sandbox import sandbox_broker
 from tests import kafka as real
+
+if TYPE_CHECKING:
+    from dataproducts.ports.kafka.connection import Kafka
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[str]:
     """The addresses of a sandbox broker of the session's own."""
+    from dataproducts.ports.kafka.sandbox import sandbox_broker
+
     with sandbox_broker() as addresses:
         yield addresses
 
@@ -41,17 +45,23 @@ def kafka(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ka
     """The way to either broker, which KAFKA_BROKERS names too."""
     found = request.getfixturevalue("sandbox") if request.param == "sandbox" else request.getfixturevalue("broker").addresses
     monkeypatch.setenv("KAFKA_BROKERS", found)
-    return Kafka(Brokers(found))
+    return _way_to(found)
 
 
 @pytest.fixture
 def real_kafka(broker: real.Broker, monkeypatch: pytest.MonkeyPatch) -> Kafka:
     """The way to the real broker, which KAFKA_BROKERS names too."""
     monkeypatch.setenv("KAFKA_BROKERS", broker.addresses)
-    return Kafka(Brokers(broker.addresses))
+    return _way_to(broker.addresses)
 
 
 @pytest.fixture
 def topic_name() -> str:
     """The name of a topic that no other test has."""
     return f"shop.{uuid.uuid4().hex[:12]}"
+
+
+def _way_to(addresses: str) -> Kafka:
+    from dataproducts.ports.kafka.connection import Brokers, Kafka
+
+    return Kafka(Brokers(addresses))
