@@ -57,7 +57,7 @@ def test_a_table_is_read_whole(lake: str, database: Source) -> None:
 
 def test_a_query_is_read_as_written(lake: str, database: Source) -> None:
     database.execute(*SALES)
-    query = "-- by shop\nselect max(id) as id, shop, '1.00' as amount\nfrom sales where shop is not null group by shop order by id;\n"
+    query = "-- by shop\nselect max(id) as id, shop, '1.00' as amount\nfrom sales where shop like '%ø%' group by shop order by id;\n"
     fed = Fed(lake, Sale, whole(table=None, query=query), key="id")
     fed.store()
     assert fed.rows()["shop"].to_list() == ["Bodø", "Vadsø"]
