@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import linecache
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -68,7 +69,8 @@ def _figures(title: str) -> Shown:
         figure.set_size_inches(width * scale, height * scale)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=_DOTS, bbox_inches="tight", facecolor="white", metadata={"Software": None})
-        heading = next((axes.get_title() for axes in figure.axes if axes.get_title()), "") or title
+        titles = (axes.get_title(side) for axes in figure.axes for side in ("center", "left", "right"))
+        heading = next(filter(None, titles), title)
         found.append({"kind": "image", "content": base64.b64encode(picture.getvalue()).decode(), "alt": heading[:500]})
     return found
 
@@ -159,6 +161,7 @@ def _notebook(path: Path, outputs: Shown) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # the kernel shows its figures in the cells
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     try:
         NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(Path.cwd())}}).execute()

@@ -50,7 +50,7 @@ class Resource:
             return [self]
         found: list[Resource] = []
         for version, path, file in zip(self.versions, self.paths, self.files, strict=True):
-            wanted = re.sub(r"[^a-z0-9._-]+", "-", f"{self.offered.name}-{version.partition}".lower())
+            wanted = re.sub(r"[^a-z0-9._-]+", "-", f"{self.name or self.offered.name}-{version.partition}".lower())
             taken = {one.name for one in found}
             name = wanted if wanted not in taken else f"{wanted}-{len(found)}"
             found.append(replace(self, versions=(version,), paths=(path,), files=(file,), name=name))

@@ -39,6 +39,16 @@ def test_every_example_passes_against_the_sandbox(product: str, path: Path, sand
             assert one.alt
 
 
+def test_a_notebook_shows_its_tables_and_its_plots(shown: dict[str, Outcome]) -> None:
+    kinds = [one.kind for one in shown["enhetsregisteret/employees_by_municipality.ipynb"].outputs]
+    assert kinds == ["table", "image"]
+
+
+def test_a_plot_is_called_by_its_heading(shown: dict[str, Outcome]) -> None:
+    (plot,) = shown["enhetsregisteret/nye_enheter_per_aar.py"].outputs
+    assert plot.alt == "Enheter etter året de ble registrert"
+
+
 def test_each_product_has_two_examples_and_a_plot(shown: dict[str, Outcome]) -> None:
     for product in products():
         mine = [outcome for name, outcome in shown.items() if name.startswith(f"{product}/")]

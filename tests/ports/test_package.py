@@ -25,12 +25,13 @@ import pytest
 
 import dataproducts as dp
 from dataproducts import settings
+from dataproducts.contract import Contract
 from dataproducts.errors import DeclarationError, PortError, PortUnavailable
 from dataproducts.formats import dcat
 from dataproducts.history.store import Draft
 from dataproducts.ports.package import Package
 from dataproducts.ports.port import Batch, Delivered
-from tests.ports.packages import CONTRACT, SNAPSHOTS, commit, differences, history, offered, publisher, run
+from tests.ports.packages import CONTRACT, SNAPSHOTS, Sale, commit, compare, differences, history, offered, publisher, run
 
 
 @pytest.fixture
@@ -99,6 +100,28 @@ def test_a_version_that_was_emptied_is_a_file_without_rows(root: Path) -> None:
     run()
     assert (root / "a/v2/sales.csv").read_text() == "_partition,id,amount\n"
     assert differences() == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_files_from_before_a_column_was_added_stand_apart_and_are_still_right(root: Path, form: Any) -> None:
+    port = Package(format=form)
+    commit(a=[1, 2], b=[3])
+    run(port)
+    before = tree(root)
+
+    class Wider(Sale):
+        shop: str = dp.column("Where", personal="none", nullable=True)
+
+    wider = Contract.of(Wider, dataset="shop/sales", key="id", version="1.1.0")
+    rows = {"id": [3], "amount": [3], "buyer": ["SECRET"], "shop": ["Vestly"]}
+    history().commit([Draft.of("b", pl.DataFrame(rows, schema=wider.dtypes), wider)], wider)
+    assert run(port, wider) == [("b", 2)]
+    assert all(tree(root)[name] == data for name, data in before.items() if "/" in name)
+    resources = json.loads((root / "datapackage.json").read_text())["resources"]
+    assert [(one["path"], len(one["schema"]["fields"])) for one in resources] == [(f"b/v2/sales.{form}", 4), (f"a/v1/sales.{form}", 3)]
+    report = frictionless.validate(str(root / "datapackage.json"))
+    assert report.valid, report.to_summary()
+    assert compare(port, wider).differences == ()
 
 
 def test_a_key_of_any_text_is_one_folder_below_the_root(root: Path) -> None:

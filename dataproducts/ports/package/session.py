@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import polars as pl
 from dataproducts import settings
 from dataproducts.errors import PortError
 from dataproducts.formats.addresses import Addresses
+from dataproducts.formats.table_schema import PARTITION
 from dataproducts.history.ledger import UNPARTITIONED, Version, newest
 from dataproducts.history.store import DatasetHistory
 from dataproducts.package import files, texts
@@ -44,7 +46,7 @@ class PackageSession:
         self._columns = columns
         self._partition = offered.contract.kind == "table" and offered.partitions is not None
         self._addresses = Addresses(settings.catalog_pages())
-        self._known: dict[str, File] = {}
+        self._known: dict[str, _Held] = {}
 
     def prepare(self) -> None:
         """Make the folder, and lead readers to the newest of what is there where a run died before it could."""
@@ -117,18 +119,18 @@ class PackageSession:
     def _publish(self, version: Version) -> File:
         with tempfile.TemporaryDirectory(prefix="package-") as scratch:
             path = Path(scratch) / self._file
-            file = self._write(version, path)
+            file = self._write(version, path, self._columns.taken)
             self._place.bring(f"{_folder(version)}/{self._file}", path)
         one = Resource(self._offered, self._columns, (version,), self._form, (self._file,), (file,), self._partition)
         self._place.put(_marker(version), self._described([one]))
         return file
 
-    def _write(self, version: Version, path: Path) -> File:
-        schema = files.schema(self._history, [version], self._columns.taken, partition=self._partition)
-        return files.write(self._frames(version), schema, self._form, path)
+    def _write(self, version: Version, path: Path, columns: Sequence[str]) -> File:
+        schema = files.schema(self._history, [version], columns, partition=self._partition)
+        return files.write(self._frames(version, columns), schema, self._form, path)
 
-    def _frames(self, version: Version) -> Any:
-        return files.frames(self._history, [version], self._columns.taken, partition=self._partition)
+    def _frames(self, version: Version, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        return files.frames(self._history, [version], columns, partition=self._partition)
 
     def _lead_readers(self) -> None:
         """Write the descriptor of what is current; again, where another run has brought more in the meantime."""
@@ -137,44 +139,54 @@ class PackageSession:
             content = self._newest(there)
             if content is None:
                 return
-            resource = self._current(there)
-            assert resource is not None
+            resources = self._current(there)
             facts = self._offered.facts
             name, title, about = self._offered.dataset, self._offered.title, self._offered.description or facts.description.best("en")
-            self._place.put("README.md", texts.readme(name, title, about, [resource], (), self._addresses).encode())
+            self._place.put("README.md", texts.readme(name, title, about, resources, (), self._addresses).encode())
             self._place.put("LICENSE.md", texts.license_text(facts).encode())
             self._place.put(NAME, content)
             before = {**there, "README.md": 0, "LICENSE.md": 0, NAME: 0}
 
     def _newest(self, there: dict[str, int]) -> bytes | None:
-        resource = self._current(there)
-        return self._described(resource.apart()) if resource is not None else None
+        resources = self._current(there)
+        return self._described([one for resource in resources for one in resource.apart()]) if resources else None
 
-    def _current(self, there: dict[str, int]) -> Resource | None:
-        """What is current of the versions that are there; of a dataset of snapshots the newest one."""
+    def _current(self, there: dict[str, int]) -> list[Resource]:
+        """What is current of the versions that are there; of a dataset of snapshots the newest one. Files with other columns stand apart.
+
+        A version's file never changes, and so it lacks the columns that the contract has got since.
+        """
         arrived = newest([v for v in self._history.versions() if _marker(v) in there and v.major == self._offered.contract.version.major])
-        if not arrived:
-            return None
-        keys = [max(arrived)] if self._offered.contract.kind == "snapshot" else sorted(arrived)
-        versions = tuple(arrived[key] for key in keys)
-        paths = tuple(f"{_folder(v)}/{self._file}" for v in versions)
-        return Resource(self._offered, self._columns, versions, self._form, paths, tuple(map(self._told, versions)), self._partition)
+        keys = [max(arrived)] if arrived and self._offered.contract.kind == "snapshot" else sorted(arrived)
+        alike: dict[tuple[str, ...], list[Version]] = {}
+        for key in keys:
+            alike.setdefault(self._told(arrived[key]).columns, []).append(arrived[key])
+        found = []
+        for number, (columns, versions) in enumerate(sorted(alike.items(), key=lambda one: -len(one[0])), 1):
+            paths = tuple(f"{_folder(v)}/{self._file}" for v in versions)
+            held = tuple(self._told(v).file for v in versions)
+            own = replace(self._columns, taken=columns)
+            name = "" if number == 1 else f"{self._offered.name}-{number}"
+            found.append(Resource(self._offered, own, tuple(versions), self._form, paths, held, self._partition, name))
+        return found
 
-    def _told(self, version: Version) -> File:
+    def _told(self, version: Version) -> _Held:
         """The file of a version, as the descriptor beside it says, which never changes."""
         marker = _marker(version)
         if marker not in self._known:
             held = self._marked(version)
             if held is None:
                 raise PortError(f"{version.dataset}: {self._place.root}/{marker} was there and has gone; run again")
-            self._known[marker] = _file(held)
+            self._known[marker] = _held(held)
         return self._known[marker]
 
     def _remember(self, newest: bytes) -> None:
         """What the descriptor of what is current says of each file, so that a long history is not read file by file."""
-        for one in (file for resource in _json(newest).get("resources", []) for file in resource.get("files", [])):
-            marker = f"{one['path'].rpartition('/')[0]}/{NAME}"
-            self._known[marker] = File(one["bytes"], one["sha256"], one["rows"])
+        for resource in _json(newest).get("resources", []):
+            columns = _columns(resource)
+            for one in resource.get("files", []):
+                file = File(one["bytes"], one["sha256"], one["rows"])
+                self._known[f"{one['path'].rpartition('/')[0]}/{NAME}"] = _Held(file, columns)
 
     def _marked(self, version: Version) -> dict[str, Any] | None:
         content = self._place.read(_marker(version))
@@ -193,8 +205,9 @@ class PackageSession:
         held = self._marked(version) if marker in there else None
         if held is None:
             return f"has not arrived: {marker} is not there"
-        stated, file = held["versions"][0]["content_hash"], _file(held)
-        self._known[marker] = file
+        stated, known = held["versions"][0]["content_hash"], _held(held)
+        self._known[marker] = known
+        file = known.file
         if stated != version.content_hash:
             return f"has another content there (hash {stated[:12]}, here {version.content_hash[:12]})"
         if file.rows != version.rows:
@@ -203,21 +216,21 @@ class PackageSession:
             return f"has lost its file {path}"
         if there[path] != file.bytes:
             return f"has a file of {there[path]} bytes, and {file.bytes} were written"
-        return self._contents(version, path, file) if full else None
+        return self._contents(version, path, known) if full else None
 
-    def _contents(self, version: Version, path: str, file: File) -> str | None:
+    def _contents(self, version: Version, path: str, held: _Held) -> str | None:
         with tempfile.TemporaryDirectory(prefix="package-") as scratch:
             there, here = Path(scratch) / "there", Path(scratch) / "here"
             if not self._place.fetch(path, there):
                 return f"has lost its file {path}"
-            if files.measured(there, file.rows) != file:
+            if files.measured(there, held.file.rows) != held.file:
                 return f"has a file that is no longer what was written, {path}"
             if self._form == "csv":
-                self._write(version, here)
+                self._write(version, here, held.columns)
                 same = sha256(here.read_bytes()).digest() == sha256(there.read_bytes()).digest()
             else:  # the library that wrote Parquet is named in it, and may have been an older one
-                schema = files.schema(self._history, [version], self._columns.taken, partition=self._partition)
-                same = pl.read_parquet(there).equals(pl.concat([pl.DataFrame(schema=schema), *self._frames(version)]))
+                schema = files.schema(self._history, [version], held.columns, partition=self._partition)
+                same = pl.read_parquet(there).equals(pl.concat([pl.DataFrame(schema=schema), *self._frames(version, held.columns)]))
         return None if same else f"has other rows in {path} than the dataset"
 
     def _described(self, resources: Sequence[Resource]) -> bytes:
@@ -242,9 +255,21 @@ def _marker(version: Version) -> str:
     return f"{_folder(version)}/{NAME}"
 
 
-def _file(held: dict[str, Any]) -> File:
-    (one,) = held["files"]
-    return File(one["bytes"], one["sha256"], one["rows"])
+@dataclass(frozen=True)
+class _Held:
+    """A version's file, and the columns it has beside the partition."""
+
+    file: File
+    columns: tuple[str, ...]
+
+
+def _held(resource: dict[str, Any]) -> _Held:
+    (one,) = resource["files"]
+    return _Held(File(one["bytes"], one["sha256"], one["rows"]), _columns(resource))
+
+
+def _columns(resource: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(field["name"] for field in resource["schema"]["fields"] if field["name"] != PARTITION)
 
 
 def _said(version: Version) -> str:
