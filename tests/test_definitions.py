@@ -118,8 +118,11 @@ def test_the_location_loads_and_every_asset_resolves() -> None:
     register = {"enheter", "underenheter", "roller", "oppdateringer", "organisasjonsformer", "enheter_historikk"}
     ads = {"stillingshendelser", "stillinger", "stillinger_per_naering"}
     accounts = {"kontoplan", "kostnadssteder", "leverandorer", "bilag", "bilagslinjer", "budsjett"}
+    made = {"manedssaldo", "budsjett_mot_faktisk", "forbruk_per_naering"}
     ports = {f"{dataset}/{port}" for dataset in ("enheter", "stillinger_per_naering") for port in ("bigquery", "kafka")}
-    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == register | ads | accounts | ports
+    ports |= {f"{dataset}/{port}" for dataset in made for port in ("bigquery", "package")}
+    expected = register | ads | accounts | made | {"posteringer", "dim_kostnadssted"} | ports
+    assert {"/".join(key.path[1:]) for key in graph.executable_asset_keys} == expected
     assert all(graph.get(key).owners for key in graph.executable_asset_keys)
     assert graph.get(dg.AssetKey(["enhetsregisteret", "enheter_historikk"])).parent_keys == {dg.AssetKey(["enhetsregisteret", "enheter"])}
 
@@ -139,6 +142,7 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
         "arbeidsplassen_automation": "RUNNING",
         "enhetsregisteret_automation": "RUNNING",
         "enhetsregisteret_fjernet": "RUNNING",
+        "fist_automation": "RUNNING",
         "publish_metadata": "RUNNING",
     }
 
@@ -169,7 +173,7 @@ def test_loading_touches_nothing() -> None:
         sys.addaudithook(look)
         from dataproducts.definitions import defs
         repository = defs().get_repository_def()
-        assert len(repository.asset_graph.executable_asset_keys) == 19
+        assert len(repository.asset_graph.executable_asset_keys) == 30
         assert not touched, touched
         """,
         ROOT,
@@ -414,5 +418,6 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
         "arbeidsplassen_automation",
         "enhetsregisteret_automation",
         "enhetsregisteret_fjernet",
+        "fist_automation",
         "publish_metadata",
     }
