@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from dataproducts.catalog.search import analysis, cursors, engines
+from dataproducts.catalog.search import combinations as combinations_of
 from dataproducts.catalog.search import facets as facets_of
 from dataproducts.catalog.search.documents import FACET_SET, FACETS, least_browse_rank
 from dataproducts.catalog.search.explaining import Explanation, Matched
@@ -40,6 +40,9 @@ from dataproducts.catalog.search.matching import (
 from dataproducts.catalog.search.query import MAX_WORDS, asked, literal, parse, refused
 from dataproducts.catalog.search.spelling import candidates, is_doubtful, nearest
 from dataproducts.errors import BadRequest
+
+if TYPE_CHECKING:
+    from dataproducts.catalog.search.combinations import Numbers
 
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
 MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
@@ -115,7 +118,7 @@ class _Search:
         self.request = request
         self.engine = engines.of(connection)
         self.facets = facets_of.chosen(request.facets)
-        self.combinations = facets_of.combinations()
+        self.combinations = combinations_of.combinations()
         self.deadline = time.perf_counter() + request.budget_seconds
         self.is_partial = False
         self.query = parse(request.text)
@@ -333,7 +336,7 @@ class _Search:
         at_once = self.corrected
         if fewest < MAX_COUNTED and not self.query.is_empty and not at_once:
             (met,) = self._found([self._anything({})], self._doubtful() if place is None else {})
-            if met is not None and met.total() <= MAX_COUNTED:
+            if met is not None and met.size <= MAX_COUNTED:
                 counted = self._chosen(met)
                 return counted, self._read(place, counted)
             at_once = bool(self.facets)
@@ -349,7 +352,7 @@ class _Search:
         together = f"SELECT * FROM ({query}) AS page UNION ALL SELECT -1 - i, {nothing}, sets FROM ({counts}) AS counts"
         answered = self._rows(together, {**values, **bound})
         sets = {-1 - row["step"]: row["facets"] for row in answered if row["step"] < 0}
-        found = {name: _numbers(sets[i]) if i in sets else None for i, (name, _) in enumerate(wanted)}
+        found = {name: combinations_of.numbers(sets[i]) if i in sets else None for i, (name, _) in enumerate(wanted)}
         return self._all_counted(found), [row for row in answered if row["step"] >= 0]
 
     def _read(self, place: tuple[cursors.Key, ...] | None, counted: _Counted) -> list[Any]:
@@ -359,30 +362,33 @@ class _Search:
             return self._classified(place)
         return self._rows(*self._ordered(place, counted.capped))
 
-    def _all_counted(self, found: Mapping[str, Counter[str] | None]) -> _Counted:
+    def _all_counted(self, found: Mapping[str, Numbers | None]) -> _Counted:
         """From what is found with all choices (named "") and without the choice of each facet."""
-        beyond = {name for name, documents in found.items() if documents is not None and documents.total() > MAX_COUNTED}
+        beyond = {name for name, ids in found.items() if ids is not None and ids.size > MAX_COUNTED}
         are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
-        kinds = self._learn([documents or Counter() for documents in found.values()], are_kinds_many)
+        kinds = self._learn([ids for ids in found.values() if ids is not None], are_kinds_many)
         counts: dict[str, dict[str, int]] = {}
-        for name, documents in found.items():
-            counts |= self.combinations.count(self.combinations.of(documents or {}), [name] if name else self._unchosen())
+        for name, ids in found.items():
+            documents = self.combinations.of(combinations_of.numbers("") if ids is None else ids)
+            counts |= self._count(documents, [name] if name else self._unchosen())
         # of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself
         counts["kind"] = {kind: most for kind in _KINDS if (most := max(counts.get("kind", {}).get(kind, 0), kinds.get(kind, 0)))}
         met = found[""]
-        total = met.total() if met is not None else 0
+        total = int(met.size) if met is not None else 0
         return _Counted(min(total, MAX_COUNTED), "" in beyond, self._listed(counts), bool(beyond), met is not None and total <= _CLASSIFIED)
 
-    def _chosen(self, found: Counter[str]) -> _Counted:
+    def _chosen(self, found: Numbers) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
         self._learn([found])
         documents = self.combinations.of(found)
         met = self.combinations.narrowed(documents, self.facets) if self.facets else documents
-        counts = self.combinations.count(met, self._unchosen())
+        counts = self._count(met, self._unchosen())
         for name, rest in facets_of.relaxations(self.facets):
-            counts |= self.combinations.count(self.combinations.narrowed(documents, rest) if rest else documents, [name])
-        total = sum(many for _, _, many in met)
-        return _Counted(total, False, self._listed(counts), False, total <= _CLASSIFIED)
+            counts |= self._count(self.combinations.narrowed(documents, rest) if rest else documents, [name])
+        return _Counted(met.total, False, self._listed(counts), False, met.total <= _CLASSIFIED)
+
+    def _count(self, documents: combinations_of.Documents, names: Sequence[str]) -> dict[str, dict[str, int]]:
+        return self.combinations.count(documents, names, self.facets)
 
     def _unchosen(self) -> list[str]:
         return [name for name in FACETS if name not in self.facets]
@@ -401,7 +407,7 @@ class _Search:
             branches.append(f"SELECT {i} AS i, {self.engine.joined.format(FACET_SET.format('m.rid'))} AS sets FROM ({source}) AS m")
         return " UNION ALL ".join(branches), values
 
-    def _found(self, matches: Sequence[Expression], doubtful: Mapping[str, int] | None = None) -> list[Counter[str] | None]:
+    def _found(self, matches: Sequence[Expression], doubtful: Mapping[str, int] | None = None) -> list[Numbers | None]:
         """For what matches each, how many documents have each combination of facets; None where the time was up before.
 
         Looks in the same statement for what may have been meant by words.
@@ -416,28 +422,31 @@ class _Search:
             branches.append(f"SELECT {-1 - i} AS i, {together} AS sets FROM ({near}) AS w{i}")
         if not branches:
             return []
-        found: list[Counter[str] | None] = [None for _ in matches]
+        found: list[Numbers | None] = [None for _ in matches]
         for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):
             if row["i"] >= 0:
-                found[row["i"]] = _numbers(row["sets"])
+                found[row["i"]] = combinations_of.numbers(row["sets"])
             elif row["sets"] and (best := nearest(words[-1 - row["i"]], row["sets"].split(","))):
                 self.nearest[words[-1 - row["i"]]] = best
         return found
 
-    def _learn(self, found: Sequence[Counter[str]], are_kinds_many: bool = False) -> dict[str, int]:
+    def _learn(self, found: Sequence[Numbers], are_kinds_many: bool = False) -> dict[str, int]:
         """Remember what the combinations stand for, and where that is asked count documents of each kind, in one statement."""
-        missing = self.combinations.missing(one for documents in found for one in documents)
+        missing = self._unknown(found)
         branches, values = self._counting_kinds() if are_kinds_many else ([], {})
         if missing:
             branches.append(f"SELECT id, facets FROM search_facet_set WHERE {self.engine.among.format('id', ids='ids')}")
-            values["ids"] = ",".join(dict.fromkeys(missing))
+            values["ids"] = ",".join(map(str, missing))
         if not branches:
             return {}
         rows = self._rows(" UNION ALL ".join(branches), values) if are_kinds_many else []
         self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
-        if self.combinations.missing(missing):  # these have to be known, however little time is left
+        if missing and self._unknown(found):  # these have to be known, however little time is left
             self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
         return {_KINDS[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
+
+    def _unknown(self, found: Sequence[Numbers]) -> list[int]:
+        return sorted({one for ids in found for one in self.combinations.missing(ids)})
 
     def _counting_kinds(self) -> tuple[list[str], dict[str, Any]]:
         others = {name: values for name, values in self.facets.items() if name != "kind"}
@@ -482,10 +491,6 @@ class _Search:
         if self.request.sort == "updated":
             return (corrected, row["updated"], row["rid"])
         return (corrected, row["browse"], row["title_key"], row["rid"])
-
-
-def _numbers(sets: str | None) -> Counter[str]:
-    return Counter(sets.split(",") if sets else ())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dataproducts.catalog.search import facets as facets_of
+from dataproducts.catalog.search import combinations as combinations_of
 from dataproducts.catalog.search import index, searching
 from dataproducts.catalog.search.documents import Document
 from dataproducts.catalog.search.index import SearchRequest
@@ -236,7 +236,7 @@ def test_a_search_takes_at_most_four_statements(corpus: sa.Engine, capped: bool,
             for sort in ("relevance", "updated"):
                 cursor: str | None = None
                 for _ in range(3):
-                    monkeypatch.setattr(facets_of, "_remembered", facets_of.Combinations())
+                    monkeypatch.setattr(combinations_of, "_remembered", combinations_of.Combinations())
                     statements.clear()
                     page = ask(corpus, text, facets=facets, sort=sort, limit=2, cursor=cursor)
                     real = [one for one in statements if not one.startswith(("SET ", "SAVEPOINT", "ROLLBACK", "begin", "BEGIN"))]
@@ -279,7 +279,7 @@ def test_counts_are_whole_where_time_runs_out_between_them(corpus: sa.Engine, mo
     monkeypatch.setattr(searching, "MAX_COUNTED", 5)
     whole = ask(corpus, "enheter")
     assert whole.facets_are_capped
-    monkeypatch.setattr(facets_of, "_remembered", facets_of.Combinations())
+    monkeypatch.setattr(combinations_of, "_remembered", combinations_of.Combinations())
     monkeypatch.setattr(searching._Search, "_rows", cut)
     cut_short = ask(corpus, "enheter")
     assert {name: values for name, values in cut_short.facets.items() if name != "kind"} == {
