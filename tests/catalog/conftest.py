@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 
 from dataproducts.catalog.database import Database
+from dataproducts.catalog.search import searching
 from dataproducts.catalog.store import Store
 from tests import postgres as pg
 from tests.catalog.messages import at
 
 LATE = at(1000)
 NO_SERVER = "needs a PostgreSQL server (apt: postgresql)"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches may take their time: what they find is not to depend on what else the machine does."""
+    monkeypatch.setattr(searching, "BUDGET", 10.0)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from dataproducts.catalog.graph import Node, valid
 from dataproducts.catalog.reading.definitions import definitions
 from dataproducts.catalog.reading.lineage import Neighbor
 from dataproducts.catalog.reading.lists import Summary, summaries
-from dataproducts.catalog.reading.remarks import Voices, voices
+from dataproducts.catalog.reading.remarks import Voices, union, voice_parts, voices_of
 from dataproducts.catalog.store import parse_body
 from dataproducts.messages import Concept, ProductBody
 
@@ -59,13 +60,16 @@ def product(connection: sa.Connection, name: str, as_of: datetime | None = None)
     found = definitions(connection, [f"product:{name}"], as_of).get(f"product:{name}")
     if found is None or found["body"] is None:
         return None
-    e, n = t.edge, t.node
-    using = connection.execute(
-        sa.select(n.c.id, n.c.kind, n.c.label, n.c.body)
+    e, n, empty = t.edge, t.node, sa.literal("")
+    using = (
+        sa.select(sa.literal("user"), n.c.id, n.c.kind, n.c.label, sa.cast(n.c.body, sa.Text), empty, empty, n.c.valid_from)
         .join(e, e.c.source == n.c.id)
         .where(e.c.target == f"product:{name}", e.c.label == USES, valid(e, as_of), valid(n, as_of))
         .order_by(n.c.kind, n.c.label)
-    ).mappings()
+        .limit(500)
+    )
+    said = union(connection, [*voice_parts(f"product:{name}", as_of), using])
+    users = [row for row in said if row["part"] == "user"]
     return ProductPage(
         body=ProductBody.model_validate(found["body"]),
         rendered=found["rendered"] or {},
@@ -73,8 +77,8 @@ def product(connection: sa.Connection, name: str, as_of: datetime | None = None)
         since=found["since"],
         changed=found["changed"],
         datasets=summaries(connection, t.current.c.product == name, as_of=as_of),
-        voices=voices(connection, f"product:{name}", as_of),
-        used_by=tuple(Neighbor(r["id"], r["kind"], r["label"], "down", body=r["body"]) for r in using),
+        voices=voices_of(said),
+        used_by=tuple(Neighbor(r["a"], r["b"], r["c"], "down", body=json.loads(r["d"]) if r["d"] else {}) for r in users),
     )
 
 

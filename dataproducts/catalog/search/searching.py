@@ -44,6 +44,7 @@ from dataproducts.errors import BadRequest
 if TYPE_CHECKING:
     from dataproducts.catalog.search.combinations import Numbers
 
+BUDGET = 0.05  # seconds a search may ask the database for, after which it shows what it has
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
 MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
 MAX_LIMIT = 100
@@ -68,7 +69,7 @@ class SearchRequest:
     sort: str = "relevance"
     limit: int = 20
     cursor: str | None = None
-    budget_seconds: float = 0.05
+    budget_seconds: float = field(default_factory=lambda: BUDGET)
 
     def __post_init__(self) -> None:
         if self.sort not in ("relevance", "title", "updated"):
