@@ -85,10 +85,12 @@ class Registry:
             return self
         with _told(self):
             table.update_incremental()
-            paths = [path for path in table.file_uris() if path not in self._read]
-            for path in paths:
-                self._lines += map(_line, pl.read_parquet(path, hive_partitioning=False).select(list(_SCHEMA)).iter_rows())
-                self._read.add(path)
+            # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
+            for path in pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path"):
+                if path not in self._read:
+                    lines = pl.read_parquet(f"{self.url}/{path}", hive_partitioning=False, glob=False)
+                    self._lines += map(_line, lines.select(list(_SCHEMA)).iter_rows())
+                    self._read.add(path)
         return self
 
     @property
