@@ -216,8 +216,8 @@ def _carry_out(
 
 
 def _elsewhere(world: World, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]], report: Report) -> Iterator[Place]:
-    """Ports, Dagster's event log, catalog. What cannot be reached is told, and the erasure is not done."""
-    steps = (places.at_ports, places.in_event_log, places.in_catalog)
+    """Ports, Dagster's event log, results of examples, catalog. What cannot be reached is told, and the erasure is not done."""
+    steps = (places.at_ports, places.in_event_log, places.in_examples, places.in_catalog)
     for step in steps:
         try:
             for where, rows, later in step(world, erased, touched, report.unfinished):

@@ -81,6 +81,14 @@ def in_event_log(world: World, erased: Mapping[str, Erased], touched: Touched, u
             event_log.tell(world.instance, dataset, touched[name])
 
 
+def in_examples(world: World, erased: Mapping[str, Erased], touched: Touched, unfinished: list[str]) -> Step:
+    """What examples showed when they last ran: pictures and tables in which nobody can be looked for, so all of it goes."""
+    from dataproducts.examples import forgetting
+
+    if dropped := forgetting.forget(world.products, erased):
+        yield "results of examples", dropped, ""
+
+
 def in_catalog(world: World, erased: Mapping[str, Erased], touched: Touched, unfinished: list[str]) -> Step:
     """Profiles and facts in the catalog's tables. Its search index is made of definitions and holds no rows."""
     import os
