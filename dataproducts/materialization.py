@@ -294,6 +294,8 @@ class Materializer:
             if self.pseudonymizer is not None:
                 batch, links = self.pseudonymizer.batch(batch)
                 prepared.links += links
+                if erased is not None and links:
+                    erased = self.history.erased_after(links)
             conformed = conform(batch, self.contract)
             frame = conformed.frame
             if erased is not None:
