@@ -294,6 +294,8 @@ class Materializer:
             if self.pseudonymizer is not None:
                 batch, links = self.pseudonymizer.batch(batch)
                 prepared.links += links
+                if erased is not None and links:
+                    erased = self.history.erased_after(links)
             conformed = conform(batch, self.contract)
             frame = conformed.frame
             if erased is not None:
@@ -582,12 +584,12 @@ class Materializer:
             except DataProductsError as fault:
                 report.fail(prepared.partition, fault, received=prepared.received, refused=refused)
                 return False
-        if (remark := self._unlike_before(prepared.partition, rows)) is not None:
+        if (remark := self._unlike_before(prepared.partition, rows + prepared.erased)) is not None:
             report.row_counts.append(remark)
         return True
 
     def _unlike_before(self, partition: str, rows: int) -> str | None:
-        """A remark when the row count is far from that of the last seven partitions before this one."""
+        """A remark when the row count is far from that of the last seven partitions before this one; erased rows count as delivered."""
         if self.limits.row_change is None:
             return None
         if self._stored is None:
@@ -595,9 +597,9 @@ class Materializer:
             self._stored = current, sorted(current)
         current, keys = self._stored
         at = bisect_left(keys, partition)
-        earlier = [current[p].rows for p in keys[max(0, at - 7) : at]] if self.limits.successive else []
+        earlier = [current[p].rows_with_erased for p in keys[max(0, at - 7) : at]] if self.limits.successive else []
         if not earlier and partition in current:
-            earlier = [current[partition].rows]
+            earlier = [current[partition].rows_with_erased]
         if not earlier or abs(rows - median(earlier)) <= self.limits.row_change * max(median(earlier), 1):
             return None
         return f"{partition}: {rows:,} rows; the partitions before it had {median(earlier):,.0f}"

@@ -1,4 +1,4 @@
-"""Erasing from the catalog: what it keeps of a dataset's rows, which is profiles of versions and what runs said of them."""
+"""Erasing from the catalog: what it keeps of a dataset's rows, in profiles of versions, what runs said of them and what examples showed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.database import Database
+from dataproducts.examples.forgetting import may_show
 
 if TYPE_CHECKING:
     from dataproducts.erasure.subjects import Erased
@@ -24,7 +25,10 @@ _WRITTEN = ((t.feed, "body"), (t.remark, "text"), (t.remark, "html"))  # by subj
 
 
 def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
-    """Empty the profiles of touched versions and take values out of everything said of the dataset; gives how many entries changed."""
+    """Empty the profiles of touched versions and what examples showed, and take values out of everything said of the dataset.
+
+    Gives how many entries changed.
+    """
     changed = 0
     with database.writing() as connection:
         if database.is_sqlite:
@@ -35,6 +39,7 @@ def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str
                 changed += _scrub(connection, table, column, table.c.dataset == name, one)
             for table, column in _WRITTEN:
                 changed += _scrub(connection, table, column, table.c.subject == f"dataset:{name}", one)
+        changed += _forget_examples(connection, erased)
     database.compact()
     return changed
 
@@ -45,6 +50,29 @@ def _wipe(connection: sa.Connection, name: str, touched: set[tuple[str, int]]) -
         mine = (v.c.dataset == name, v.c.partition == partition, v.c.number == number, v.c.profile != [])
         changed += connection.execute(sa.update(v).where(*mine).values(profile=[])).rowcount
     return changed
+
+
+def _forget_examples(connection: sa.Connection, erased: Mapping[str, Erased]) -> int:
+    """What examples showed, in every definition there has been: pictures and tables in which nobody can be looked for.
+
+    A definition keeps the hash it came with, by which what comes next is told from it.
+    """
+    changed = 0
+    for table, key in ((t.current, ("subject",)), (t.definition, ("subject", "at", "hash"))):
+        columns = [table.c[name] for name in key]
+        for row in connection.execute(sa.select(*columns, table.c.body).where(table.c.subject.like("product:%"))).fetchall():
+            examples = (row.body or {}).get("examples", [])
+            product = row.subject.removeprefix("product:")
+            if not any(_shows(one) for one in examples) or not may_show(product, [one["source"] for one in examples], erased):
+                continue
+            body = {**row.body, "examples": [{**one, "outputs": [], "problem": None} for one in examples]}
+            where = [c == value for c, value in zip(columns, row, strict=False)]
+            changed += connection.execute(sa.update(table).where(*where).values(body=body)).rowcount
+    return changed
+
+
+def _shows(example: Mapping[str, Any]) -> bool:
+    return bool(example.get("outputs") or example.get("problem"))
 
 
 def _scrub(connection: sa.Connection, table: sa.Table, column: str, mine: Any, erased: Erased) -> int:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from dataproducts.erasure import places
 from dataproducts.erasure.derived import Columns, Derived, derived
 from dataproducts.erasure.keys import Keys
-from dataproducts.erasure.registry import QUARANTINE, Line, Registry
+from dataproducts.erasure.registry import LINKS, QUARANTINE, Line, Registry
 from dataproducts.erasure.rewriting import Read, found, rewrite
 from dataproducts.erasure.secret import Secret, secret
-from dataproducts.erasure.subjects import Erased, Subjects
+from dataproducts.erasure.subjects import Erased, Subjects, spelled_texts
 from dataproducts.errors import DataProductsError, HistoryError, UnknownDataset
 from dataproducts.history.store import DatasetHistory
+from dataproducts.quality.links import Links
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -112,7 +115,9 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
     key = declared.contract.key if declared is not None else tables[-1].key
     keys = Keys.of(name, key, declared.contract.dtypes if declared is not None else tables[-1].dtypes, texts)
     reach = derived(world.datasets, name, keys.columns)
-    made = Plan(world, keys, reach, Report(name, len(keys.spelled), untold=reach.untold))
+    named, others = keys.spelled, _other_pseudonyms(world, keys, reach)
+    keys = replace(keys, spelled=keys.spelled.union(*others.values()))
+    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold))
     met: set[str] = set()
     for dataset in reach.columns:
         erased = made.erased(dataset)
@@ -123,19 +128,18 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
         if kept.rows:
             made.report.places.append(Place(f"{dataset}, quarantine", kept.rows, versions=kept.versions))
         met |= rows.values & keys.spelled
-        for value in keys.spelled - met if kept.rows and not lenient else ():
+        for value in named - met if kept.rows and not lenient else ():
             one = replace(made, keys=replace(keys, spelled=frozenset({value}))).erased(dataset)
             met |= {value} if found(refused, one.of_quarantine()).rows else set()
-    if unknown := keys.spelled - met - _registered(world, name, keys):
-        if len(unknown) == len(keys.spelled) and not lenient:
+    met |= {text for text, same in others.items() if same & met}
+    if unknown := named - met - _registered(world, name, keys):
+        if len(unknown) == len(named) and not lenient:
             raise UnknownDataset(
                 f"{name} has no row of {'that key' if len(unknown) == 1 else 'these keys'} in any version; nothing was changed"
             )
         if not lenient:
             where = next(where for where, text in texts if Keys.of(name, key, _dtypes(world, name), [(where, text)]).spelled <= unknown)
-            raise UnknownDataset(
-                f"{name} has no row of {len(unknown)} of the {len(keys.spelled)} keys, the first at {where}; nothing was changed"
-            )
+            raise UnknownDataset(f"{name} has no row of {len(unknown)} of the {len(named)} keys, the first at {where}; nothing was changed")
     made.report.is_known = not unknown and not met
     return made
 
@@ -195,12 +199,13 @@ def _carry_out(
 ) -> None:
     now = datetime.now(UTC)
     for name in erased:  # first all of them, so that nothing is made from one that is not clean yet
-        for history in (DatasetHistory(world.root, name), DatasetHistory(world.root, name + QUARANTINE)):
-            for table in history.tables():
+        for part in ("", QUARANTINE, LINKS):
+            for table in DatasetHistory(world.root, name + part).tables():
                 table.begin_erasure(erasure)
     touched: dict[str, set[tuple[str, int]]] = {}
     for name, one in erased.items():
-        for place, target in ((name, one), (f"{name}, quarantine", one.of_quarantine())):
+        parts = ((name, one), (f"{name}, quarantine", one.of_quarantine()), (f"{name}, links of pseudonyms", one.of_links()))
+        for place, target in parts:
             done = rewrite(DatasetHistory(world.root, target.dataset), target, erasure, now, read)
             later = f"{done.pending} files are being written by runs that will discard them" if done.pending else ""
             if place == name or done.rows:
@@ -216,8 +221,8 @@ def _carry_out(
 
 
 def _elsewhere(world: World, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]], report: Report) -> Iterator[Place]:
-    """Ports, Dagster's event log, catalog. What cannot be reached is told, and the erasure is not done."""
-    steps = (places.at_ports, places.in_event_log, places.in_catalog)
+    """Ports, Dagster's event log, results of examples, catalog. What cannot be reached is told, and the erasure is not done."""
+    steps = (places.at_ports, places.in_event_log, places.in_examples, places.in_catalog)
     for step in steps:
         try:
             for where, rows, later in step(world, erased, touched, report.unfinished):
@@ -242,6 +247,16 @@ def _known(columns: Columns, keys: Keys, at_hand: Secret | None) -> Subjects:
     hashes = frozenset(at_hand.hashed(keys.spelled)) if at_hand is not None else frozenset()
     names, sources = tuple(n for n, _ in columns), tuple(s for _, s in columns)
     return Subjects(names, sources, hashes, at_hand or Secret(b""), keys.spelled)
+
+
+def _other_pseudonyms(world: World, keys: Keys, reach: Derived) -> dict[str, set[str]]:
+    """By spelled pseudonym, the others of the same person, from before and after rotations of the key."""
+    links = [Links(world.root, dataset).all() for dataset in reach.columns if DatasetHistory(world.root, dataset + LINKS).tables()]
+    if not links or len(keys.columns) > 1:
+        return {}
+    every = pl.concat(links)
+    found = {text: Links.same([text.partition(":")[2]], every) for text in keys.spelled}
+    return {text: {spelled_texts([one]) for one in same} for text, same in found.items()}
 
 
 def _registered(world: World, name: str, keys: Keys) -> set[str]:

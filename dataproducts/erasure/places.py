@@ -81,14 +81,25 @@ def in_event_log(world: World, erased: Mapping[str, Erased], touched: Touched, u
             event_log.tell(world.instance, dataset, touched[name])
 
 
+def in_examples(world: World, erased: Mapping[str, Erased], touched: Touched, unfinished: list[str]) -> Step:
+    """What examples showed when they last ran: pictures and tables in which nobody can be looked for, so all of it goes."""
+    from dataproducts.examples import forgetting
+
+    if dropped := forgetting.forget(world.products, erased):
+        yield "results of examples", dropped, ""
+
+
 def in_catalog(world: World, erased: Mapping[str, Erased], touched: Touched, unfinished: list[str]) -> Step:
-    """Profiles and facts in the catalog's tables. Its search index is made of definitions and holds no rows."""
+    """Profiles and facts in the catalog's tables, or told to the catalog that is a service. Its search index holds no rows."""
     import os
 
     if not world.catalog:
         return
-    if url := os.environ.get("CATALOG_URL", ""):
-        yield "catalog", 0, f"the catalog at {url} keeps profiles of its own; run the same command where its CATALOG_DATABASE_URL is set"
+    if os.environ.get("CATALOG_URL", ""):
+        from dataproducts.catalog.target import service
+        from dataproducts.erasure.wire import told
+
+        yield "catalog", service().erase(told(erased, touched)), ""
         return
     from dataproducts.catalog.database import Database
     from dataproducts.catalog.erasure import erase

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from dataproducts.erasure.secret import secret
-from dataproducts.erasure.subjects import Erased, Subjects
+from dataproducts.erasure.subjects import Erased, Subjects, spelled_texts
 from dataproducts.errors import ConfigurationError, HistoryError
 from dataproducts.history.ledger import UTC_US
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "_erasures"
 QUARANTINE = "/quarantine"
+LINKS = "/pseudonyms"
 _SCHEMA: dict[str, pl.DataType] = {
     "erasure": pl.String(),
     "state": pl.String(),
@@ -85,10 +86,12 @@ class Registry:
             return self
         with _told(self):
             table.update_incremental()
-            paths = [path for path in table.file_uris() if path not in self._read]
-            for path in paths:
-                self._lines += map(_line, pl.read_parquet(path, hive_partitioning=False).select(list(_SCHEMA)).iter_rows())
-                self._read.add(path)
+            # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
+            for path in pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path"):
+                if path not in self._read:
+                    lines = pl.read_parquet(f"{self.url}/{path}", hive_partitioning=False, glob=False)
+                    self._lines += map(_line, lines.select(list(_SCHEMA)).iter_rows())
+                    self._read.add(path)
         return self
 
     @property
@@ -110,7 +113,7 @@ class Registry:
 
         Raises ConfigurationError where the key of their hashes is not at hand.
         """
-        own = dataset.removesuffix(QUARANTINE)
+        own = dataset.removesuffix(QUARANTINE).removesuffix(LINKS)
         mine = [line for line in self._lines if line.dataset == own and line.hash and erasure in (None, line.erasure)]
         if not mine:
             return None
@@ -128,7 +131,28 @@ class Registry:
             for columns, hashes in sorted(by_columns.items())
         )
         found = Erased(own, subjects, len(mine))
+        if dataset.endswith(LINKS):
+            return found.of_links()
         return found.of_quarantine() if dataset.endswith(QUARANTINE) else found
+
+    def follow(self, dataset: str, links: pl.DataFrame) -> None:
+        """Write of everybody who is erased under a `former` pseudonym that they are under the `pseudonym` that follows it.
+
+        When the period of both keys is over nobody can tell any more that it is the same person.
+        """
+        erased = self.erased(dataset)
+        theirs = links.filter(erased.of_links().hits(links)).unique() if erased is not None else links.clear()
+        if not theirs.height:
+            return
+        at_hand, now = secret(), datetime.now(UTC)
+        known = {(line.dataset, line.columns, line.hash) for line in self._lines}
+        found = []
+        for former, pseudonym in theirs.select("former", "pseudonym").iter_rows():
+            before, after = at_hand.hashed([spelled_texts([former]), spelled_texts([pseudonym])])
+            mine = [line for line in self._lines if line.hash == before and (line.dataset, line.columns, after) not in known]
+            found += [replace(line, at=now, hash=after) for line in mine]
+        if found:
+            self.add(found)
 
     def add(self, lines: Sequence[Line]) -> None:
         """Write lines, all or none."""

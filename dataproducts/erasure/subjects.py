@@ -200,6 +200,12 @@ class Erased:
         """The same, for the dataset's refused rows."""
         return replace(self, dataset=f"{self.dataset}/quarantine", is_quarantine=True)
 
+    def of_links(self) -> Erased:
+        """The same, for the dataset's links from pseudonyms to those of the next key: a link is theirs by either end."""
+        ends = ("former", "pseudonym")
+        alone = [replace(one, columns=(end,), sources=(end,)) for one in self.subjects if len(one.columns) == 1 for end in ends]
+        return replace(self, dataset=f"{self.dataset}/pseudonyms", subjects=tuple(alone))
+
 
 def _carried(record: Any) -> Iterator[str]:
     """Key and value of a message that was kept byte for byte, as text."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dataproducts.examples import kept, running
+from dataproducts.examples import forgetting, running
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
@@ -52,6 +52,6 @@ def run_all(products: Mapping[str, DataProduct], log: Callable[[str], object]) -
             log(f"{name}/{path.name}: {outcome.problem or f'passed in {outcome.seconds:.1f} s'}")
             if outcome.problem:
                 broken.append(f"{name}: {outcome.problem}")
-        if outcomes:
-            kept.store(name, outcomes)
+        if outcomes and not forgetting.keep(name, products[name].folder, outcomes):
+            log(f"{name}: somebody is being erased from what its examples read, so what they showed is not kept; run them again afterwards")
     return broken

@@ -62,6 +62,15 @@ def store(product: str, outcomes: Iterable[Outcome]) -> dict[str, Kept]:
     return found
 
 
+def drop(product: str) -> bool:
+    """Forget what a product's examples showed; gives whether there was anything."""
+    there = _place(product)
+    was = there.read(NAME) is not None
+    for path in (NAME, *there.drafts(".")):
+        there.remove(path)
+    return was
+
+
 def stamp(products: Mapping[str, DataProduct]) -> str:
     """Changes whenever anything that is kept of these products' examples does."""
     seen = sha256()

@@ -64,6 +64,11 @@ class Version:
         """The content hash it was committed with."""
         return next(iter(self.void_hashes), self.content_hash)
 
+    @property
+    def rows_with_erased(self) -> int:
+        """How many rows were delivered for it, those among them that an erasure took since or left out."""
+        return self.rows + int(self.note.get("erased", {}).get("count", 0))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the time in ISO 8601 with its offset."""
         return {

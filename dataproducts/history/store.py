@@ -118,6 +118,13 @@ class DatasetHistory:
             return None
         return self._erased()
 
+    def erased_after(self, links: Sequence[pl.DataFrame]) -> Erased | None:
+        """As `erased`, when pseudonyms are made under a new key: who is erased under the former is erased under the new one from now on."""
+        if self.erased() is not None and links:
+            assert self._registry is not None
+            self._registry.follow(self.dataset, pl.concat(links))
+        return self.erased()
+
     def _erased(self) -> Erased | None:
         if self._registry is None:
             from dataproducts.erasure.registry import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,9 +16,11 @@ from dataproducts.messages import Receipt, Said
 if TYPE_CHECKING:
     import httpx
 
+    from dataproducts.erasure.wire import Erasure
+
 PATIENCE = 15.0
 """Seconds for one call of `send`, however many requests it takes: a tick has 60 in all."""
-_LONG = 120.0  # seconds for `newest`, which no tick waits for
+_LONG = 120.0  # seconds for `newest` and `erase`, which no tick waits for
 _SMALL, _LARGE = 10_000_000, 500_000_000  # bytes of an answer, so that a wrong address cannot fill the memory
 _LATER = (408, 425, 429)
 
@@ -74,6 +76,21 @@ class HttpTarget:
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise CatalogUnavailable(f"{self.url} answered with something else than versions by dataset and partition") from error
         return found
+
+    def erase(self, erasures: Iterable[Erasure]) -> int:
+        """Have the catalog erase what it keeps of somebody; gives how many of its entries changed. The same again changes nothing more."""
+        changed = 0
+        for one in erasures:
+            status, body = self._ask(
+                "POST", "/api/v1/erasures", self.seconds() + _LONG, _SMALL, content=one.model_dump_json(exclude_defaults=True).encode()
+            )
+            try:
+                changed += int(_json(body)["changed"]) if status == 200 else 0
+            except (ValueError, TypeError, LookupError) as error:
+                raise CatalogUnavailable(f"{self.url} answered with something else than a count; is it a catalog?") from error
+            if status != 200:
+                raise CatalogUnavailable(f"{self.url} answered {status} when told of an erasure{_problem(body)}")
+        return changed
 
     def _send(self, messages: Sequence[Message], until: float) -> list[Receipt]:
         if not messages:

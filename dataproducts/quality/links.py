@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,12 +11,14 @@ from dataproducts.contract import Column, Contract, SemVer
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.quality.pseudonymization import LINKS
 
+FOLDER = "/pseudonyms"
+
 
 class Links:
     """The links of one dataset, an append-only table beside its history. They hold pseudonyms only."""
 
     def __init__(self, root: str, dataset: str) -> None:
-        self.history = DatasetHistory(root, f"{dataset}/pseudonyms")
+        self.history = DatasetHistory(root, f"{dataset}{FOLDER}")
         columns = tuple(Column(n, t, False, "") for n, t in LINKS.items())
         self.contract = Contract(self.history.dataset, SemVer(1, 0, 0), columns, ("former",))
 
@@ -36,6 +38,16 @@ class Links:
         if not versions:
             return pl.DataFrame(schema=LINKS)
         return self.history.collect(versions, list(LINKS)).unique()
+
+    @staticmethod
+    def same(pseudonyms: Iterable[str], links: pl.DataFrame) -> set[str]:
+        """All pseudonyms of those who have one of these, whichever rotation they come from."""
+        found, more = set(pseudonyms), True
+        while more:
+            mine = links.filter(pl.col("former").is_in(list(found)) | pl.col("pseudonym").is_in(list(found)))
+            more = bool(others := {*mine["former"], *mine["pseudonym"]} - found)
+            found |= others
+        return found
 
 
 def translate(values: Any, *datasets: str) -> Any:

@@ -80,6 +80,16 @@ def test_a_snapshot_of_which_everybody_is_erased_can_still_be_stored(lake: str, 
     assert "at least 1 are expected" in store(contract, {"c": rows()}, least_rows=1, lenient=True).outcomes["c"].error
 
 
+def test_erased_rows_count_as_delivered_where_row_counts_are_compared(lake: str, contract: Contract, store: Any) -> None:
+    whole, limits = rows((WHO, 1), ("berit-nordmann-88", 2), (OTHER, 3), ("per-nordmann-4711", 4)), {"row_change": 0.4, "successive": True}
+    store(contract, {"a": whole}, **limits)
+    erase(lake, WHO, "berit-nordmann-88")
+    again = store(contract, {"b": whole}, **limits)
+    assert again.outcomes["b"].committed.version.rows == 2
+    assert again.row_counts == []
+    assert store(contract, {"c": rows((OTHER, 3), (OTHER + "0", 4))}, **limits).row_counts == ["c: 2 rows; the partitions before it had 4"]
+
+
 def test_a_new_major_version_of_the_contract_does_not_bring_them_back(lake: str, contract: Contract, store: Any, declare: Any) -> None:
     store(contract, {"a": rows((WHO, 1), (OTHER, 2))})
     erase(lake)
@@ -162,8 +172,9 @@ def test_the_table_is_append_only_again_and_a_reader_of_delta_sees_no_missing_fi
     erase(lake)
     table = DeltaTable(f"{lake}/shop/sales/v1")
     assert table.metadata().configuration["delta.appendOnly"] == "true"
-    assert all(Path(path).exists() for path in table.file_uris())
-    assert sum(len(pl.read_parquet(path)) for path in table.file_uris() if "_entry=row" in path) == 2
+    paths = pl.DataFrame(table.get_add_actions(flatten=True))["path"]
+    assert all(Path(lake, "shop/sales/v1", path).exists() for path in paths)
+    assert sum(len(pl.read_parquet(Path(lake, "shop/sales/v1", path))) for path in paths if "_entry=row" in path) == 2
 
 
 def test_the_registry_says_who_asked_when_and_why_and_not_whom(lake: str, contract: Contract, store: Any, home: Path) -> None:

@@ -31,6 +31,11 @@ class Customer(pa.DataFrameModel):
     parent: str = dp.column("Who pays", concept="customer", nullable=True)
 
 
+class Plain(pa.DataFrameModel):
+    who: str = dp.column("Who")
+    amount: int = dp.column("Amount")
+
+
 class Buyer(pa.DataFrameModel):
     buyer: str = dp.column("Who", concept="customer")
     visits: int = dp.column("Visits")
@@ -139,3 +144,20 @@ def test_a_port_that_cannot_erase_keeps_the_erasure_open_until_it_can(
     assert [one.dataset for one in told] == ["shop/customers"]
     assert {p.place: p.removed for p in resumed.places}["shop/customers/shelf"] == 1
     assert not Registry(lake).refresh().open()
+
+
+def test_published_files_lose_them_by_the_same_erasure(product: Any, materialize: Any, home: Path, lake: str, instance: Any) -> None:
+    @product.dataset(schema=Plain, key="who", ports=[dp.Package()])
+    def customers() -> pl.DataFrame:
+        return pl.DataFrame({"who": [GONE, "ola-nordmann-1204"], "amount": [1, 2]})
+
+    (port,) = product.ports["customers"]
+    assert dg.materialize([customers, port], instance=instance).success
+    assert found_in(home / "packages", GONE) != []
+    report = erase(World(lake, {"shop": product}, instance))
+    assert not report.unfinished
+    assert {p.place: p.removed for p in report.places}["shop/customers/package"] == 1
+    assert found_in(home / "packages", GONE) == []
+    assert found_in(Path(lake), GONE) == []
+    comparison, waiting = port.compare({}, True)
+    assert (comparison.versions, comparison.rows, comparison.differences, list(waiting)) == (1, 1, (), [])

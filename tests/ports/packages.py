@@ -10,8 +10,12 @@ import polars as pl
 import dataproducts as dp
 from dataproducts import settings
 from dataproducts.contract import Contract
+from dataproducts.erasure import erasing
+from dataproducts.erasure.erasing import World
+from dataproducts.erasure.places import Erasing
+from dataproducts.erasure.subjects import Erased
 from dataproducts.history.store import DatasetHistory, Draft
-from dataproducts.ports.delivery import deliver
+from dataproducts.ports.delivery import deliver, finish
 from dataproducts.ports.journal import Journal
 from dataproducts.ports.package import Package
 from dataproducts.ports.port import Comparison, Offered
@@ -88,3 +92,18 @@ def publisher(home: str) -> None:
 
     os.environ["DATAPRODUCTS_HOME"] = home
     run()
+
+
+def forget(key: int) -> None:
+    """Erase somebody from the lake, as far as the ports."""
+    plan = erasing.plan(World(settings.lake()), "shop/sales", [("--key", str(key))])
+    erasing.erase(plan, reason="asked for it", who="tester")
+
+
+def erase(port: Package | None = None, contract: Contract = CONTRACT) -> int:
+    """Erase from the port what the lake has lost, as an erasure does; gives how many rows went."""
+    port, held = port or Package(), history()
+    with port.open(offered(contract), held, {}, "erasure") as session:
+        finish(session, Journal(settings.lake(), "shop/sales", port.name), held, "erasure")
+        assert isinstance(session, Erasing)
+        return session.erase(Erased("shop/sales", (), 0)).rows

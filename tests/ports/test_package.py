@@ -7,18 +7,14 @@ import multiprocessing
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import frictionless
-import httpx
 import pandera.polars as pa
 import polars as pl
 import pytest
@@ -31,6 +27,8 @@ from dataproducts.formats import dcat
 from dataproducts.history.store import Draft
 from dataproducts.ports.package import Package
 from dataproducts.ports.port import Batch, Delivered
+from tests.ports.buckets import bucket as bucket
+from tests.ports.buckets import endpoint as endpoint
 from tests.ports.packages import CONTRACT, SNAPSHOTS, Sale, commit, compare, differences, history, offered, publisher, run
 
 
@@ -291,43 +289,6 @@ def test_a_publisher_killed_at_any_write_is_finished_by_the_next(root: Path) -> 
 def _begin_anew(root: Path) -> None:
     shutil.rmtree(root)
     shutil.rmtree(Path(settings.lake()) / "shop/sales/_ports")
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """An object store in a process of its own: the client that lists files lets no other thread of its process answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    until = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(url)
-            break
-        except httpx.TransportError:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> str:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "eu-north-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    httpx.post(f"{endpoint}/moto-api/reset")
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="files")
-    return "s3://files/packages"
 
 
 def test_files_are_published_to_an_object_store(bucket: str, root: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pydantic
+import sqlalchemy as sa
 from pydantic import ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from dataproducts import messages
 from dataproducts.catalog import assertions, graph, people, reading, register
+from dataproducts.catalog import erasure as erasing
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.search import cursors
 from dataproducts.catalog.search import index as found_by
@@ -25,6 +27,7 @@ from dataproducts.catalog.web.catalog import Catalog
 from dataproducts.catalog.web.openapi import Described, Many, Query
 from dataproducts.catalog.web.problems import FieldError, Refusal
 from dataproducts.catalog.web.security import Guarded
+from dataproducts.erasure.wire import Erasure
 from dataproducts.errors import BadRequest
 from dataproducts.messages import MAX_BATCH, Message
 
@@ -123,6 +126,13 @@ class Receipts:
     """What was done with each message, in order."""
 
     receipts: Sequence[messages.Receipt]
+
+
+@dataclass(frozen=True)
+class ErasedEntries:
+    """How many entries an erasure changed."""
+
+    changed: int
 
 
 # What is taken
@@ -600,6 +610,19 @@ def _applied(catalog: Catalog, taken: Sequence[Any], scopes: Sequence[str]) -> l
     return catalog.store.apply(taken, location=next(iter(sorted(mine & spoken)), min(mine)))
 
 
+def erase(request: Request) -> Response:
+    """Erase what is kept of somebody's rows in a dataset of the token's own location. The body is kept nowhere, and nothing repeats it."""
+    told = Erasure.model_validate(security.json_of(request.state.body))
+    product, database = told.dataset.split("/")[0], _catalog(request).database
+    with database.reading() as connection:
+        query = sa.select(t.owner.c.location).where(t.owner.c.subject == f"product:{product}")
+        held = connection.execute(query).scalar()
+    if held is not None and f"publish:{held}" not in request.state.bearer.scopes:
+        raise Refusal(403, f"product {product!r} belongs to code location {held!r}, and the token does not speak for it")
+    changed = erasing.erase(database, {told.dataset: told.erased()}, {told.dataset: set(told.touched)}) if held is not None else 0
+    return answer(ErasedEntries(changed), ErasedEntries)
+
+
 def put_entry(request: Request) -> Response:
     """Register an entry, or register it anew."""
     registration = register.Registration.model_validate(security.json_of(request.state.body))
@@ -786,6 +809,17 @@ OPERATIONS: tuple[Described, ...] = (
         Batch,
         most=8_000_000,
         gives=Receipts,
+    ),
+    _write(
+        "POST",
+        "/erasures",
+        "erase",
+        erase,
+        "publish",
+        "Erase what is kept of somebody's rows in a dataset: profiles, values in what was said, results of examples. Again is no error.",
+        Erasure,
+        most=8_000_000,
+        gives=ErasedEntries,
     ),
     _write(
         "PUT",

@@ -37,6 +37,12 @@ class Place(Protocol):
     def fetch(self, path: str, target: Path) -> bool:
         """Copy a file to this machine; whether there is one."""
 
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no fault."""
+
+    def drafts(self, folder: str) -> list[str]:
+        """Files that were begun in a folder and have no name yet: of writers that died, or are at it."""
+
 
 def place(root: str) -> Place:
     """The place at a path or an object-store URL."""
@@ -89,6 +95,14 @@ class _Folder:
                 return False
             return True
 
+    def remove(self, path: str) -> None:
+        with self._told():
+            (self._path / path).unlink(missing_ok=True)
+
+    def drafts(self, folder: str) -> list[str]:
+        with self._told():
+            return [p.relative_to(self._path).as_posix() for p in (self._path / folder).glob(".*") if p.is_file()]
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -136,6 +150,14 @@ class _Bucket:
                 while piece := stream.read(_PIECE):
                     taken.write(piece)
             return True
+
+    def remove(self, path: str) -> None:
+        with self._told():
+            if self._is_there(path):
+                self._store().delete_file(path)
+
+    def drafts(self, folder: str) -> list[str]:
+        return []
 
     def _upload(self, path: str, pieces: Iterator[bytes]) -> None:
         with self._told():

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -27,12 +26,17 @@ from dataproducts.package import files, texts
 from dataproducts.package.columns import Columns
 from dataproducts.package.descriptor import NAME, Resource, descriptor
 from dataproducts.package.files import File, Format
+from dataproducts.ports.package import erasing
+from dataproducts.ports.package.layout import folder, marker
 from dataproducts.ports.package.place import Place
-from dataproducts.ports.port import Batch, Comparison, Delivered, Difference, Facts, Offered
+from dataproducts.ports.port import Batch, Comparison, Delivered, Difference, Facts, Offered, Removed
+
+if TYPE_CHECKING:
+    from dataproducts.erasure.subjects import Erased
 
 MOST_VERSIONS = 200
 MOST_ROWS = 5_000_000
-_LONGEST = 120  # characters of a partition's folder that are readable
+_LEADING = ("README.md", "LICENSE.md", NAME)
 
 
 class PackageSession:
@@ -46,7 +50,8 @@ class PackageSession:
         self._columns = columns
         self._partition = offered.contract.kind == "table" and offered.partitions is not None
         self._addresses = Addresses(settings.catalog_pages())
-        self._known: dict[str, _Held] = {}
+        self._gone = 0  # rows that an erasure took
+        self._known: dict[tuple[str, str], _Held] = {}  # by descriptor and the content hash it tells
 
     def prepare(self) -> None:
         """Make the folder, and lead readers to the newest of what is there where a run died before it could."""
@@ -69,7 +74,7 @@ class PackageSession:
         found: list[Version] = []
         rows = 0
         for version in sorted(versions, key=lambda v: (v.known_at, v.partition, v.number)):
-            if version.major != self._offered.contract.version.major or _marker(version) in there:
+            if version.major != self._offered.contract.version.major or marker(version) in there:
                 continue
             rows += version.rows
             if found and (rows > MOST_ROWS or len(found) >= MOST_VERSIONS):
@@ -84,11 +89,13 @@ class PackageSession:
             held = self._marked(version)
             if held is None:
                 size += self._publish(version).bytes
-            elif held["versions"][0]["content_hash"] != version.content_hash:
+            elif held["versions"][0]["content_hash"] not in (version.content_hash, *version.void_hashes):
                 raise PortError(
                     f"{version.dataset}: {self._place.root} has another content as {_said(version)}, so the dataset is not the one that "
                     "was published; restore it, or declare another folder of the port"
                 )
+        if gone := self._erased_since(batch.versions):  # rows may have been written here after an erasure was here
+            self._erase(gone, self._place.listed())
         self._lead_readers()
         return {
             "folder": self._place.root,
@@ -108,7 +115,7 @@ class PackageSession:
                 found.append(Difference(version.partition, version.number, f"{_said(version)} {text}"))
             else:
                 rows += version.rows
-        known = {_marker(v) for v in self._history.versions()}
+        known = {marker(v) for v in self._history.versions()}
         strays = sorted(path for path in there if path.endswith(f"/{NAME}") and path not in known)
         found += [Difference("", 0, f"{path} is there, and the dataset has no such version") for path in strays]
         if versions and self._place.read(NAME) != self._newest(there):
@@ -116,13 +123,30 @@ class PackageSession:
             found.append(Difference(last.partition, last.number, f"{NAME} does not name the newest versions that are there"))
         return Comparison(len(versions), rows, tuple(found))
 
+    def erase(self, erased: Erased) -> Removed:
+        """Write the files of every version that has lost rows anew without them, of every major, and then what is current."""
+        there = self._place.listed()
+        self._erase([v for v in self._history.refresh().versions() if v.void_hashes], there)
+        if NAME in there and self._place.read(NAME) != self._newest(there):
+            self._lead_readers()
+        return Removed(self._gone)
+
+    def _erase(self, versions: Sequence[Version], there: dict[str, int]) -> None:
+        for version in versions:
+            self._gone += erasing.erase(self._place, self._history, self._offered.name, version, there)
+
+    def _erased_since(self, versions: Sequence[Version]) -> list[Version]:
+        """Those of which an erasure has taken rows, now or before, as they are now."""
+        ours = {(v.partition, v.number) for v in versions}
+        return [v for v in self._history.refresh().versions() if v.void_hashes and (v.partition, v.number) in ours]
+
     def _publish(self, version: Version) -> File:
         with tempfile.TemporaryDirectory(prefix="package-") as scratch:
             path = Path(scratch) / self._file
             file = self._write(version, path, self._columns.taken)
-            self._place.bring(f"{_folder(version)}/{self._file}", path)
+            self._place.bring(f"{folder(version)}/{self._file}", path)
         one = Resource(self._offered, self._columns, (version,), self._form, (self._file,), (file,), self._partition)
-        self._place.put(_marker(version), self._described([one]))
+        self._place.put(marker(version), self._described([one]))
         return file
 
     def _write(self, version: Version, path: Path, columns: Sequence[str]) -> File:
@@ -133,9 +157,10 @@ class PackageSession:
         return files.frames(self._history, [version], columns, partition=self._partition)
 
     def _lead_readers(self) -> None:
-        """Write the descriptor of what is current; again, where another run has brought more in the meantime."""
-        before: dict[str, int] | None = None
-        while (there := self._place.listed()).keys() != (before or {}).keys():
+        """Write the descriptor of what is current; again, where another run has brought more, or an erasure taken, in the meantime."""
+        before: tuple[set[str], list[Version]] | None = None
+        while (state := ({*(there := self._place.listed()), *_LEADING}, self._erased_since(self._arrived(there)))) != before:
+            self._erase([v for v in state[1] if (marker(v), v.content_hash) not in self._known], there)
             content = self._newest(there)
             if content is None:
                 return
@@ -145,7 +170,7 @@ class PackageSession:
             self._place.put("README.md", texts.readme(name, title, about, resources, (), self._addresses).encode())
             self._place.put("LICENSE.md", texts.license_text(facts).encode())
             self._place.put(NAME, content)
-            before = {**there, "README.md": 0, "LICENSE.md": 0, NAME: 0}
+            before = state
 
     def _newest(self, there: dict[str, int]) -> bytes | None:
         resources = self._current(there)
@@ -154,59 +179,66 @@ class PackageSession:
     def _current(self, there: dict[str, int]) -> list[Resource]:
         """What is current of the versions that are there; of a dataset of snapshots the newest one. Files with other columns stand apart.
 
-        A version's file never changes, and so it lacks the columns that the contract has got since.
+        The columns of a version's file never change, and so it lacks the columns that the contract has got since.
         """
-        arrived = newest([v for v in self._history.versions() if _marker(v) in there and v.major == self._offered.contract.version.major])
+        arrived = {v.partition: v for v in self._arrived(there)}
         keys = [max(arrived)] if arrived and self._offered.contract.kind == "snapshot" else sorted(arrived)
         alike: dict[tuple[str, ...], list[Version]] = {}
         for key in keys:
             alike.setdefault(self._told(arrived[key]).columns, []).append(arrived[key])
         found = []
         for number, (columns, versions) in enumerate(sorted(alike.items(), key=lambda one: -len(one[0])), 1):
-            paths = tuple(f"{_folder(v)}/{self._file}" for v in versions)
+            paths = tuple(f"{folder(v)}/{self._file}" for v in versions)
             held = tuple(self._told(v).file for v in versions)
             own = replace(self._columns, taken=columns)
             name = "" if number == 1 else f"{self._offered.name}-{number}"
             found.append(Resource(self._offered, own, tuple(versions), self._form, paths, held, self._partition, name))
         return found
 
+    def _arrived(self, there: dict[str, int]) -> list[Version]:
+        """The newest version of each partition that is there, under the present major of the contract."""
+        major = self._offered.contract.version.major
+        return list(newest([v for v in self._history.versions() if v.major == major and marker(v) in there]).values())
+
     def _told(self, version: Version) -> _Held:
-        """The file of a version, as the descriptor beside it says, which never changes."""
-        marker = _marker(version)
-        if marker not in self._known:
+        """The file of a version, as the descriptor beside it says, which nothing but an erasure changes."""
+        own = marker(version)
+        if (own, version.content_hash) not in self._known:
             held = self._marked(version)
             if held is None:
-                raise PortError(f"{version.dataset}: {self._place.root}/{marker} was there and has gone; run again")
-            self._known[marker] = _held(held)
-        return self._known[marker]
+                raise PortError(f"{version.dataset}: {self._place.root}/{own} was there and has gone; run again")
+            if held["versions"][0]["content_hash"] != version.content_hash:  # an erasure has not come to it yet
+                return _held(held)
+            self._known[own, version.content_hash] = _held(held)
+        return self._known[own, version.content_hash]
 
     def _remember(self, newest: bytes) -> None:
         """What the descriptor of what is current says of each file, so that a long history is not read file by file."""
         for resource in _json(newest).get("resources", []):
             columns = _columns(resource)
-            for one in resource.get("files", []):
+            for one, version in zip(resource.get("files", []), resource.get("versions", []), strict=False):
                 file = File(one["bytes"], one["sha256"], one["rows"])
-                self._known[f"{one['path'].rpartition('/')[0]}/{NAME}"] = _Held(file, columns)
+                self._known[f"{one['path'].rpartition('/')[0]}/{NAME}", version["content_hash"]] = _Held(file, columns)
 
     def _marked(self, version: Version) -> dict[str, Any] | None:
-        content = self._place.read(_marker(version))
+        content = self._place.read(marker(version))
         if content is None:
             return None
         resources = _json(content).get("resources")
         if not isinstance(resources, list) or not resources or not isinstance(resources[0], dict) or "files" not in resources[0]:
             raise PortError(
-                f"{version.dataset}: {self._place.root}/{_marker(version)} is no descriptor of ours; delete it, and the "
+                f"{version.dataset}: {self._place.root}/{marker(version)} is no descriptor of ours; delete it, and the "
                 "version is written again"
             )
         return dict(resources[0])
 
     def _differs(self, version: Version, there: dict[str, int], full: bool) -> str | None:
-        path, marker = f"{_folder(version)}/{self._file}", _marker(version)
-        held = self._marked(version) if marker in there else None
+        path, own = f"{folder(version)}/{self._file}", marker(version)
+        held = self._marked(version) if own in there else None
         if held is None:
-            return f"has not arrived: {marker} is not there"
+            return f"has not arrived: {own} is not there"
         stated, known = held["versions"][0]["content_hash"], _held(held)
-        self._known[marker] = known
+        self._known[own, stated] = known
         file = known.file
         if stated != version.content_hash:
             return f"has another content there (hash {stated[:12]}, here {version.content_hash[:12]})"
@@ -241,18 +273,6 @@ class PackageSession:
     @property
     def _file(self) -> str:
         return f"{self._offered.name}.{self._form}"
-
-
-def _folder(version: Version) -> str:
-    """The folder of a version. A partition's key may be any text; a folder's name is letters, digits, "_", "-" and what "=" spells."""
-    key = quote(version.partition, safe="").replace("~", "%7E").replace(".", "%2E").replace("%", "=")
-    if len(key) > _LONGEST:
-        key = f"{key[:_LONGEST].rpartition('=')[0] or key[:_LONGEST]}-{sha256(version.partition.encode()).hexdigest()[:16]}"
-    return f"{key}/v{version.number}"
-
-
-def _marker(version: Version) -> str:
-    return f"{_folder(version)}/{NAME}"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from tests.catalog.web.client import BROWSER, FORM, JSON, Answer
 API = "/api/v1"
 WRITES = [
     ("POST", "/messages", f"publish:{LOCATION}"),
+    ("POST", "/erasures", f"publish:{LOCATION}"),
     ("PUT", "/index", "register:shop"),
     ("DELETE", "/index/x", "register:shop"),
     ("POST", "/remarks", "remark:kari"),
