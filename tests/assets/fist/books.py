@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from assets.fist import accounts, checks  # noqa: F401 - declares what is made of the raw datasets
 from assets.fist.datasets import product
 from assets.fist.sandbox import Sandbox
+from assets.fist.sandbox.world import OSLO, World
 from tests.conftest import Recorded
 
 EPOCH = date(2026, 11, 1)
@@ -22,6 +23,16 @@ RAW_CHECKS = [
     checks.numbers_are_unbroken,
 ]  # fmt: skip
 CHECKS = [*RAW_CHECKS, checks.periods_tie_to_the_journal, checks.budget_ties]
+
+
+Rows = dict[tuple[Any, ...], Any]
+"""Rows by key."""
+
+
+def newest(world: World, table: str, day: str, *key: str) -> Rows:
+    """The rows of a table as they stand when that day is over."""
+    last = date.fromisoformat(day)
+    return {tuple(c.row[k] for k in key): c.row for c in world.log if c.table == table and c.at.astimezone(OSLO).date() <= last}
 
 
 def names(of: list[Any]) -> set[str]:

@@ -25,15 +25,13 @@ from assets.fist.datasets import product
 from assets.fist.sandbox.world import OSLO, World
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.materialization import Limits, Materializer
-from tests.assets.fist.books import CHECKS, ENTRIES, STATES, Books, names
+from tests.assets.fist.books import CHECKS, ENTRIES, STATES, Books, Rows, names, newest
 from tests.conftest import Recorded
 
 FIRST, EVE, LATE = "2026-11-01", "2026-11-16", "2026-11-17"
 """The first day kept, and two days on the later of which something is posted into October, which is closed."""
 MADE = ["manedssaldo", "budsjett_mot_faktisk", "forbruk_per_naering", "dim_kostnadssted"]
 NOUGHT = Decimal(0)
-
-Rows = dict[tuple[Any, ...], Any]
 
 
 @dataclass
@@ -89,12 +87,6 @@ def read_only(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # A plain reading of the system
-
-
-def newest(world: World, table: str, day: str, *key: str) -> Rows:
-    """The rows of a table as they stand when that day is over."""
-    last = date.fromisoformat(day)
-    return {tuple(c.row[k] for k in key): c.row for c in world.log if c.table == table and c.at.astimezone(OSLO).date() <= last}
 
 
 def lines(world: World, day: str) -> list[dict[str, Any]]:
