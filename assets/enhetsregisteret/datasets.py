@@ -133,6 +133,7 @@ def oppdateringer(partition: str, register: Register) -> dp.Result:
     access="open",
     personal="none",
     personal_reason="Kodeliste over organisasjonsformer; den sier ikke noe om enkelte enheter eller personer.",
+    ports=[dp.Package()],
 )
 def organisasjonsformer(register: Register) -> list[dict[str, Any]]:
     """Kodelisten over organisasjonsformer."""

@@ -23,14 +23,14 @@ OF_A_DAY: dict[str, Any] = {
 }
 NOBODY: dict[str, Any] = {"personal": "none", "personal_reason": "Beløp på kontoer og kostnadssteder; navn og leverandør er utelatt."}
 
-posteringer = product.sql_dataset("posteringer.sql", schema=Postering, title="Posteringer", row_change=None, **OF_A_DAY, **NOBODY)
+posteringer = product.sql_dataset("sql/posteringer.sql", schema=Postering, title="Posteringer", row_change=None, **OF_A_DAY, **NOBODY)
 
 dim_kostnadssted = product.sql_dataset(
-    "dim_kostnadssted.sql", schema=DimKostnadssted, kind="snapshot", title="Kostnadssteder med hovedsted", **OF_A_DAY, **NOBODY
+    "sql/dim_kostnadssted.sql", schema=DimKostnadssted, kind="snapshot", title="Kostnadssteder med hovedsted", **OF_A_DAY, **NOBODY
 )
 
 manedssaldo = product.sql_dataset(
-    "manedssaldo.sql",
+    "sql/manedssaldo.sql",
     schema=Manedssaldo,
     kind="snapshot",
     inputs={"posteringer": dp.until(posteringer)},
@@ -41,7 +41,7 @@ manedssaldo = product.sql_dataset(
 )
 
 budsjett_mot_faktisk = product.sql_dataset(
-    "budsjett_mot_faktisk.sql",
+    "sql/budsjett_mot_faktisk.sql",
     schema=BudsjettMotFaktisk,
     kind="snapshot",
     inputs={"posteringer": dp.until(posteringer)},
@@ -52,7 +52,7 @@ budsjett_mot_faktisk = product.sql_dataset(
 )
 
 forbruk_per_naering = product.sql_dataset(
-    "forbruk_per_naering.sql",
+    "sql/forbruk_per_naering.sql",
     schema=ForbrukPerNaering,
     kind="snapshot",
     inputs={"bilag": dp.until(bilag), "bilagslinjer": dp.until(bilagslinjer), "enheter": enheter},

@@ -1,4 +1,4 @@
-"""What has to hold between the raw datasets, beside the rules of each: the books balance, and everything named in them is there."""
+"""What has to hold between the datasets, beside the rules of each: the books balance, what they name is there, and sums tie to them."""
 
 # annotations are not text here: Dagster looks at that of `context`
 
@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.fist.datasets import bilag, bilagslinjer, kontoplan, kostnadssteder, leverandorer, product
+from assets.fist.accounts import budsjett_mot_faktisk, manedssaldo, posteringer
+from assets.fist.datasets import bilag, bilagslinjer, budsjett, kontoplan, kostnadssteder, leverandorer, product
 from dataproducts.dataset import Dataset
 from dataproducts.history.ledger import Version
 
@@ -93,6 +94,89 @@ def numbers_are_unbroken(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
     return _result(of_days, "entries", numbers.height, gaps["bilagsnummer"], "come after a gap")
 
 
+@dg.asset_check(
+    asset=manedssaldo.key,
+    name="periods_tie_to_the_journal",
+    description="Every period sums to zero over all accounts, and each account has what the journal has until that day.",
+    additional_deps=[bilag.key, bilagslinjer.key],
+)
+def periods_tie_to_the_journal(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Sum the raw lines anew, for each day of the run those that were known when it was over."""
+    of_days = _of_days(context, manedssaldo)
+    until = max((v.partition for v in of_days), default="")
+    entries = _rows(bilag, _until(bilag, until), ["bilagsnummer", "periode"])
+    lines = _rows(bilagslinjer, _until(bilagslinjer, until), ["_partition", "bilagsnummer", "kontonummer", "belop"])
+    journal = lines.join(entries, on="bilagsnummer", how="left").with_columns(
+        pl.col("periode").fill_null("without an entry"),
+        pl.col("belop").clip(lower_bound=0).alias("debet"),
+        (-pl.col("belop")).clip(lower_bound=0).alias("kredit"),
+    )
+    keys, amounts = ["periode", "kontonummer"], ["debet", "kredit"]
+    daily = journal.group_by("_partition", *keys).agg(pl.col(amounts).sum())
+    wrong = []
+    for version in of_days:
+        balances = _rows(manedssaldo, [version], [*keys, *amounts, "bevegelse"])
+        summed = daily.filter(pl.col("_partition") <= version.partition).group_by(keys).agg(pl.col(amounts).sum())
+        wrong.append(_apart(balances, summed, keys, amounts).select(_place(version, "periode")))
+        skewed = balances.group_by("periode").agg(pl.col("bevegelse").sum()).filter(pl.col("bevegelse") != 0)
+        wrong.append(skewed.select(_place(version, "periode")))
+    return _result(of_days, "lines", lines.height, _all(wrong), "do not tie to the journal")
+
+
+@dg.asset_check(
+    asset=budsjett_mot_faktisk.key,
+    name="budget_ties",
+    description="The planned and the actual amounts of each month are those of the budget of that day and of the postings until it.",
+    additional_deps=[budsjett.key, posteringer.key],
+)
+def budget_ties(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Sum both sides anew per month: what one of them lacks must not be lost from the other."""
+    of_days = _of_days(context, budsjett_mot_faktisk)
+    plans = budsjett.history().current(major=budsjett.contract.version.major)
+    posted = _rows(
+        posteringer,
+        _until(posteringer, max((v.partition for v in of_days), default="")),
+        ["_partition", "periode", "kostnadssted", "belop"],
+    )
+    spent = posted.filter(pl.col("kostnadssted").is_not_null())
+    daily = spent.group_by("_partition", "periode").agg(pl.col("belop").sum().alias("faktisk"))
+    wrong, rows, amounts = [], 0, ["faktisk", "budsjett"]
+    for version in of_days:
+        compared = _rows(budsjett_mot_faktisk, [version], ["periode", *amounts])
+        rows += compared.height
+        plan = _rows(budsjett, [plans[version.partition]] if version.partition in plans else [], ["periode", "belop"])
+        sides = pl.concat(
+            [
+                daily.filter(pl.col("_partition") <= version.partition).select("periode", "faktisk"),
+                plan.select("periode", pl.col("belop").alias("budsjett")),
+            ],
+            how="diagonal",
+        )
+        ours, theirs = (side.group_by("periode").agg(pl.col(amounts).fill_null(0).sum()) for side in (compared, sides))
+        wrong.append(_apart(ours, theirs, ["periode"], amounts).select(_place(version, "periode")))
+    return _result(of_days, "rows", rows, _all(wrong), "do not tie to the budget or the postings")
+
+
+def _until(dataset: Dataset, day: str) -> list[Version]:
+    """The newest versions of the days up to and with that one."""
+    current = dataset.history().current(major=dataset.contract.version.major)
+    return [current[one] for one in sorted(current) if one <= day]
+
+
+def _apart(ours: pl.DataFrame, theirs: pl.DataFrame, keys: list[str], amounts: list[str]) -> pl.DataFrame:
+    """The keys at which an amount differs; what is on one side only differs from 0."""
+    both = ours.select(*keys, *amounts).join(theirs, on=keys, how="full", coalesce=True, suffix="_there").fill_null(0)
+    return both.filter(pl.any_horizontal(pl.col(name) != pl.col(f"{name}_there") for name in amounts))
+
+
+def _place(version: Version, column: str) -> pl.Expr:
+    return pl.format("{} on {}", column, pl.lit(version.partition)).alias("wrong")
+
+
+def _all(wrong: list[pl.DataFrame]) -> pl.Series:
+    return pl.concat([pl.DataFrame(schema={"wrong": pl.String()}), *wrong])["wrong"].unique()
+
+
 def _of_days(context: dg.AssetCheckExecutionContext, dataset: Dataset) -> list[Version]:
     """The newest versions of the run's days, or of the newest month."""
     run = context.op_execution_context
@@ -124,4 +208,12 @@ def _result(of_days: list[Version], what: str, count: int, wrong: pl.Series, wor
     return dg.AssetCheckResult(passed=not wrong.len(), metadata=metadata)
 
 
-product.add(entries_balance, lines_have_their_entry, lines_have_their_account, entries_have_their_vendor, numbers_are_unbroken)
+product.add(
+    entries_balance,
+    lines_have_their_entry,
+    lines_have_their_account,
+    entries_have_their_vendor,
+    numbers_are_unbroken,
+    periods_tie_to_the_journal,
+    budget_ties,
+)

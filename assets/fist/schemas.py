@@ -252,7 +252,7 @@ class Manedssaldo(pa.DataFrameModel):
     debet: Kroner = dp.column("Summen av det som er ført i debet.", personal="none", unit="NOK", ge=0)
     kredit: Kroner = dp.column("Summen av det som er ført i kredit.", personal="none", unit="NOK", ge=0)
     bevegelse: Kroner = dp.column("Debet minus kredit.", personal="none", unit="NOK")
-    saldo: Kroner = dp.column("Bevegelsene til og med måneden.", personal="none", unit="NOK")
+    saldo: Kroner = dp.column("Bevegelsene til og med måneden.", concept="manedssaldo", personal="none", unit="NOK")
     linjer: int = dp.column("Antall linjer.", personal="none", unit="linjer", ge=1)
 
     class Config:
@@ -270,7 +270,7 @@ class BudsjettMotFaktisk(pa.DataFrameModel):
     faktisk: Kroner = dp.column("Det som er ført; 0 når ingenting er.", personal="none", unit="NOK")
     budsjett: Kroner = dp.column("Det som er budsjettert; 0 når ingenting er.", concept="budsjett", personal="none", unit="NOK")
     avvik: Kroner = dp.column(
-        "Faktisk minus budsjett; positivt er mer brukt, eller mindre tjent, enn planlagt.", personal="none", unit="NOK"
+        "Faktisk minus budsjett; positivt er mer brukt, eller mindre tjent, enn planlagt.", concept="avvik", personal="none", unit="NOK"
     )
 
     class Config:

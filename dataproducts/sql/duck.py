@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dataproducts import settings
-from dataproducts.contract import Contract, personal_columns
+from dataproducts.contract import personal_columns
 from dataproducts.errors import DataProductsError, QueryFailed
 from dataproducts.history.table import UNREADABLE
 from dataproducts.inputs import Chosen
@@ -193,13 +193,15 @@ def _literal(text: str) -> str:
 
 
 def over_frames(query: Query, partition: str, frames: Mapping[str, Any]) -> pl.DataFrame:
-    """The query over frames of any kind the kit takes, as a test of it wants."""
+    """The query over frames of any kind the kit takes, with the names that stored rows have, as a test of it wants."""
+    from dataclasses import replace
+
     from dataproducts.quality.conform import conform
     from dataproducts.quality.frames import batches
 
     given: dict[str, Chosen | pl.DataFrame] = {}
     for upstream in query.tables.values():
-        contract: Contract = upstream.contract
+        contract = replace(upstream.contract, columns=tuple(replace(column, source=None) for column in upstream.contract.columns))
         taken = [conform(rows, contract).frame for rows in batches(frames[upstream.name], contract.dataset)]
         given[upstream.name] = pl.concat(taken) if taken else contract.empty()
     with opened(query) as engine:

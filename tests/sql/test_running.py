@@ -320,6 +320,17 @@ def test_no_personal_value_is_in_what_is_said(facts_file: Callable[..., Path]) -
     assert "made.sql:1:17: a value cannot be converted, in shop/made" in str(error.value)
 
 
+def test_a_query_is_tested_over_frames_with_the_names_that_stored_rows_have(product: Any) -> None:
+    class Cup(pa.DataFrameModel):
+        machine: str = dp.column("Where it stands.", source="Machine")
+        cups: int = dp.column("Cups made.", source="Cups made")
+
+    product.dataset(schema=Cup, key="machine", name="cups")(list)
+    (product.folder / "total.sql").write_text("SELECT SUM(cups) AS total FROM {{ cups }}")
+    total = product.sql_dataset("total.sql", schema=pa.DataFrameSchema({"total": pa.Column(int)}))
+    assert total(cups=pl.DataFrame({"machine": ["kitchen", "lobby"], "cups": [41, 2]})).item() == 43
+
+
 def test_a_value_that_would_lose_digits_is_refused(declare_sql: Callable[..., Any]) -> None:
     made = declare_sql("SELECT SUM(amount) / 3 AS a FROM {{ sales }}", {"a": pl.Decimal(20, 2)})
     assert made(sales=sales(2)).item() == Decimal("1.10")

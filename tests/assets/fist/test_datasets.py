@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,48 +16,11 @@ import sqlalchemy as sa
 
 import dataproducts as dp
 from assets.enhetsregisteret.sandbox import World as Register
-from assets.fist import checks, schedules
+from assets.fist import schedules
 from assets.fist.datasets import _first_day, product
 from assets.fist.sandbox import Sandbox
 from dataproducts.errors import ConfigurationError
-from tests.conftest import Recorded
-
-EPOCH = date(2026, 11, 1)
-STATES = ["kontoplan", "kostnadssteder", "leverandorer", "budsjett"]
-ENTRIES = ["bilag", "bilagslinjer"]
-OWN = [
-    checks.entries_balance, checks.lines_have_their_entry, checks.lines_have_their_account, checks.entries_have_their_vendor,
-    checks.numbers_are_unbroken,
-]  # fmt: skip
-CHECKS = {key.name for check in OWN for key in check.check_keys}
-
-
-@dataclass
-class Books:
-    """The accounting system and the datasets made from it."""
-
-    sandbox: Sandbox
-    instance: Any
-
-    def make(self, *names: str, day: str, until: str | None = None) -> Recorded:
-        """Materialize, with the product's own checks."""
-        keys = [product.datasets[name].declaration.key for name in names]
-        tags = {"dagster/asset_partition_range_start": day, "dagster/asset_partition_range_end": until} if until else {}
-        ran = dg.materialize(
-            [*product.datasets.values(), *OWN],
-            selection=dg.AssetSelection.assets(*keys),
-            instance=self.instance,
-            partition_key=None if until else day,
-            tags=tags,
-            raise_on_error=False,
-        )
-        return Recorded(ran.run_id, self.instance)
-
-    def execute(self, *statements: str) -> None:
-        engine = sa.create_engine(self.sandbox.url, poolclass=sa.pool.NullPool)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
+from tests.assets.fist.books import ENTRIES, RAW_CHECKS, STATES, Books, names
 
 
 @pytest.fixture
@@ -66,12 +28,10 @@ def open_books(home: Path, monkeypatch: pytest.MonkeyPatch, instance: Any) -> It
     opened: list[Sandbox] = []
 
     def at(day: str, url: str | None = None) -> Books:
-        sandbox = Sandbox(url, epoch=EPOCH, clock=lambda: datetime(2026, 12, 31, tzinfo=UTC))
-        sandbox.start()
-        sandbox.travel(date.fromisoformat(day))
-        monkeypatch.setenv("FIST_DATABASE_URL", sandbox.url)
-        opened.append(sandbox)
-        return Books(sandbox, instance)
+        books = Books.at(day, instance, url)
+        monkeypatch.setenv("FIST_DATABASE_URL", books.sandbox.url)
+        opened.append(books.sandbox)
+        return books
 
     yield at
     for sandbox in opened:
@@ -85,7 +45,7 @@ def test_a_week_of_books_is_kept_and_every_check_passes(open_books: Callable[...
     made = books.make(*ENTRIES, day="2026-11-01", until="2026-11-07")
     assert made.success, made.failure
     assert states.warned == made.warned == {}
-    assert set(made.checks) >= CHECKS
+    assert set(made.checks) >= names(RAW_CHECKS)
     lines = dp.scan("fist/bilagslinjer").collect()
     engine = sa.create_engine(books.sandbox.url, poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
@@ -95,9 +55,9 @@ def test_a_week_of_books_is_kept_and_every_check_passes(open_books: Callable[...
     for day in ("2026-11-02", "2026-11-06"):
         registered = dp.scan("fist/bilag", day).select(pl.col("registrert").dt.convert_time_zone("Europe/Oslo").dt.date()).collect()
         assert registered.to_series().unique().to_list() == [date.fromisoformat(day)]
-    names = {unit["organisasjonsnummer"] for unit in Register().bulk("enheter")}
+    register = {unit["organisasjonsnummer"] for unit in Register().bulk("enheter")}
     vendors = dp.scan("fist/leverandorer").collect()
-    assert set(vendors["organisasjonsnummer"].drop_nulls()) <= names
+    assert set(vendors["organisasjonsnummer"].drop_nulls()) <= register
 
 
 def test_the_state_of_another_day_is_not_to_be_had(open_books: Callable[..., Books]) -> None:
@@ -121,7 +81,7 @@ def test_books_that_do_not_balance_fail_their_checks(open_books: Callable[..., B
     )
     made = books.make(*ENTRIES, day="2026-11-03")
     assert made.success, "the books are kept as they are; the checks tell"
-    assert set(made.warned) == CHECKS
+    assert set(made.warned) == names(RAW_CHECKS)
     assert "do not balance" in made.checks["entries_balance"].metadata["wrong"].value
     assert made.checks["lines_have_their_account"].metadata["wrong"].value.startswith("8999 are accounts")
     assert "L99999" not in made.text, "the number of a vendor may be that of a person"
