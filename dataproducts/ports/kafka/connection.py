@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
@@ -118,13 +118,27 @@ class Kafka:
         self.troubles = [*self.troubles[-9:], error]
 
 
+class _Unnamed:
+    """In place of brokers that are not named: a port that is idle has no use for them, and a run beside it is not to fail."""
+
+    def __init__(self, error: ConfigurationError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
 class KafkaResource(dg.ConfigurableResource[Kafka]):
     """The brokers of KAFKA_BROKERS. `dataproducts up` sets it to a broker of its own where products have a topic in their sandbox."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Kafka, None, None]:
-        """The way to the brokers, for one run or tick."""
-        yield self.connect()
+        """The way to the brokers, for one run or tick; where none is named, whoever asks something of it is told so, and nobody else."""
+        try:
+            found = self.connect()
+        except ConfigurationError as error:
+            found = cast(Kafka, _Unnamed(error))
+        yield found
 
     def connect(self) -> Kafka:
         """The way to the brokers; nothing is sent yet. Raises ConfigurationError where no broker is named."""

@@ -228,17 +228,6 @@ def test_counts_that_do_not_sum_to_the_ads_fail_the_check(story: Story, tmp_path
     assert "are active" in str(ours.metadata[KEY])
 
 
-def test_the_examples_run_and_print_figures(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
-    import runpy
-
-    folder = product.folder / "examples"
-    for example in sorted(folder.glob("*.py")):
-        runpy.run_path(str(example))
-        printed = capsys.readouterr().out
-        assert "antall_stillinger" in printed
-        assert "Empty" not in printed
-
-
 def test_the_sql_example_finds_the_industries_with_most_ads(story: Story) -> None:
     import duckdb
 
