@@ -39,6 +39,11 @@ language: [nb]
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come first: what they start takes longest, and idle workers steal from the end, so that it is started once."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lake and everything else of a test; no variable of the developer's own reaches it."""
