@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 from dataproducts.errors import ConfigurationError, DeclarationError
 
-Pattern = Literal["simple", "kafka"]
-"""NAV's patterns of a data product: a simple one, and Kafka in combination with batch."""
+Pattern = Literal["simple", "kafka", "complete"]
+"""NAV's patterns of a data product: a simple one, Kafka in combination with batch, and several datasets with examples of use."""
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
 
 _TEMPLATES = Path(__file__).parent / "templates"

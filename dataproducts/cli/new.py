@@ -15,6 +15,10 @@ _WHAT = {
     "schemas.py": "the columns it promises, their types and rules",
     "datasets.py": "the datasets: one function each",
     "sandbox.py": "made-up messages, for the laptop and the tests",
+    "source.py": "what stands in for the systems the rows come from",
+    "borrowed.sql": "a dataset that is one SELECT",
+    "most_borrowed.sql": "an example of use: a table",
+    "loans_by_day.py": "an example of use: a plot",
     "workspace.yaml": "tells Dagster where the products are",
     "local.py": "what the datasets run against on a laptop",
     "product.schema.json": "helps an editor with product.yaml",
@@ -23,7 +27,7 @@ _WHAT = {
     "Makefile": "make up, make test",
     "README.md": "what a newcomer reads first",
 }
-_FIRST = {"simple": "readings", "kafka": None}
+_FIRST = {"simple": "readings", "kafka": None, "complete": "members"}
 """The dataset that can be materialized at once; none where something has to be sent first."""
 
 _pattern = click.option(
@@ -31,7 +35,8 @@ _pattern = click.option(
     type=click.Choice(PATTERNS),
     default="simple",
     show_default=True,
-    help="simple: one dataset. kafka: events of a topic, the state of each day, and an aggregate that leaves through ports.",
+    help="simple: one dataset. kafka: events of a topic, the state of each day, and an aggregate that leaves through ports. "
+    "complete: datasets with personal data, their history, an open aggregate by SQL, a data package, examples of use.",
 )
 
 

@@ -54,8 +54,10 @@ def test_a_location_runs_and_tests_from_the_built_wheel(installed: Path, tmp_pat
     assert (folder / "assets/our_products/product.yaml").is_file()
     second = run("dataproducts", "new", "orders", "--pattern", "kafka", within=folder)
     assert second.returncode == 0, second.stderr
+    third = run("dataproducts", "new", "library", "--pattern", "complete", within=folder)
+    assert third.returncode == 0, third.stderr
     tested = run("pytest", within=folder)
-    assert "2 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert "4 passed" in tested.stdout, tested.stdout + tested.stderr
     (folder / ".dataproducts").mkdir()
     (folder / ".dataproducts/first_day").write_text(str(date.today() - timedelta(days=1)))  # a night instead of fourteen
     up = run("dataproducts", "up", "--once", within=folder)
