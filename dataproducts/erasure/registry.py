@@ -6,12 +6,10 @@ Every commit obeys it for ever (`DatasetHistory.commit`), so it must never be lo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -19,9 +17,7 @@ from dataproducts.erasure.secret import secret
 from dataproducts.erasure.subjects import Erased, Subjects, spelled_texts
 from dataproducts.errors import ConfigurationError, HistoryError
 from dataproducts.history.ledger import UTC_US
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
+from dataproducts.history.lines import Lines
 
 FOLDER = "_erasures"
 QUARANTINE = "/quarantine"
@@ -38,13 +34,6 @@ _SCHEMA: dict[str, pl.DataType] = {
     "columns": pl.String(),
     "hash": pl.String(),
     "key": pl.String(),
-}
-_PROPERTIES: dict[str, str | None] = {
-    "delta.appendOnly": "true",
-    "delta.checkpointInterval": "10",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-    "delta.enableExpiredLogCleanup": "false",
 }
 
 State = Literal["begun", "done"]
@@ -74,24 +63,19 @@ class Registry:
     """The registry at `<lake>/_erasures`."""
 
     def __init__(self, root: str) -> None:
-        self.url = f"{root}/{FOLDER}"
-        self._table: DeltaTable | None = None
+        self._table = Lines(f"{root}/{FOLDER}", _SCHEMA, self._trouble)
         self._lines: list[Line] = []
-        self._read: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self._table.url
 
     def refresh(self) -> Registry:
         """See what others have written. Costs a look where there has never been an erasure."""
-        table = self._opened(create=False)
-        if table is None:
-            return self
-        with _told(self):
-            table.update_incremental()
-            # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
-            for path in pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path"):
-                if path not in self._read:
-                    lines = pl.read_parquet(f"{self.url}/{path}", hive_partitioning=False, glob=False)
-                    self._lines += map(_line, lines.select(list(_SCHEMA)).iter_rows())
-                    self._read.add(path)
+        rows = self._table.unread()
+        if rows is not None:
+            self._lines += map(_line, rows.iter_rows())
         return self
 
     @property
@@ -156,21 +140,16 @@ class Registry:
 
     def add(self, lines: Sequence[Line]) -> None:
         """Write lines, all or none."""
-        from deltalake import CommitProperties, PostCommitHookProperties, write_deltalake
+        from deltalake import CommitProperties
+        from deltalake.exceptions import CommitFailedError
 
         rows = [
             [x.erasure, x.state, x.at, x.who, x.ground, x.reason, x.asked, x.dataset, json.dumps(x.columns), x.hash, x.key] for x in lines
         ]
-        with _told(self):
-            table = self._opened(create=True)
-            assert table is not None
-            write_deltalake(
-                table,
-                pl.DataFrame(rows, schema=_SCHEMA, orient="row").to_arrow(),
-                mode="append",
-                commit_properties=CommitProperties(max_commit_retries=50),
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-            )
+        try:
+            self._table.append(rows, CommitProperties(max_commit_retries=50))
+        except CommitFailedError as error:
+            raise HistoryError(self._trouble(str(error).strip().splitlines()[0])) from error
         self.refresh()
 
     def finish(self, line: Line) -> None:
@@ -178,44 +157,10 @@ class Registry:
         done = Line(line.erasure, "done", datetime.now(UTC), line.who, line.ground, line.reason, line.asked, line.asked, (), "", line.key)
         self.add([done])
 
-    def _opened(self, create: bool) -> DeltaTable | None:
-        from deltalake import DeltaTable, Schema
-        from deltalake.exceptions import DeltaError, TableNotFoundError
-
-        if self._table is not None:
-            return self._table
-        local = "://" not in self.url
-        if local and not create and not (Path(self.url) / "_delta_log").exists():
-            return None
-        with _told(self):
-            try:
-                self._table = DeltaTable(self.url)
-            except (TableNotFoundError, OSError):
-                if not create:
-                    return None
-                if local:
-                    Path(self.url).mkdir(parents=True, exist_ok=True)
-                schema = Schema.from_arrow(pl.DataFrame(schema=_SCHEMA).to_arrow().schema)
-                with suppress(DeltaError):  # another erasure created it
-                    DeltaTable.create(self.url, schema=schema, mode="error", configuration=_PROPERTIES)
-                self._table = DeltaTable(self.url)
-        return self._table
+    def _trouble(self, said: str) -> str:
+        return f"the registry of erasures at {self.url} cannot be used: {said}; nothing was stored"
 
 
 def _line(row: tuple[Any, ...]) -> Line:
     erasure, state, at, who, ground, reason, asked, dataset, columns, digest, key = row
     return Line(erasure, state, at, who, ground, reason, asked, dataset, tuple((n, s) for n, s in json.loads(columns)), digest, key)
-
-
-@contextmanager
-def _told(registry: Registry) -> Iterator[None]:
-    """What the file system and the Delta library say, as one sentence."""
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    try:
-        yield
-    except TableNotFoundError:
-        raise
-    except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HistoryError(f"the registry of erasures at {registry.url} cannot be used: {text}; nothing was stored") from error

@@ -32,13 +32,16 @@ COMPACT_LEDGER_AT = 48  # small ledger files before they are rewritten as one
 ROW_GROUP = 131_072
 _ATTEMPTS = 50
 
-_PROPERTIES: dict[str, str | None] = {
+KEPT_FOR_EVER: dict[str, str | None] = {
     "delta.appendOnly": "true",
     "delta.checkpointInterval": "10",
     # history must not expire: the defaults are 30 and 7 days
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
+}
+_PROPERTIES: dict[str, str | None] = {
+    **KEPT_FOR_EVER,
     "delta.dataSkippingStatsColumns": "_partition",  # the log must not hold values, also where Delta itself compacts the ledger
 }
 ERASURES = "dataproducts.erasures"

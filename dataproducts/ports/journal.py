@@ -7,22 +7,18 @@ two batches, and whoever comes after a crash repeats the very batch that was und
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from dataproducts.errors import HistoryError
 from dataproducts.history.ledger import UTC_US, Version
+from dataproducts.history.lines import Lines
 from dataproducts.history.table import Overtaken
 from dataproducts.ports.port import Batch, Delivered, Facts
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
 
 _SCHEMA: dict[str, pl.DataType] = {
     "line": pl.Int64(),
@@ -31,13 +27,6 @@ _SCHEMA: dict[str, pl.DataType] = {
     "at": UTC_US,
     "run": pl.String(),
     "content": pl.String(),
-}
-_PROPERTIES: dict[str, str | None] = {
-    "delta.appendOnly": "true",
-    "delta.checkpointInterval": "10",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-    "delta.enableExpiredLogCleanup": "false",
 }
 _APPLICATION = "journal"
 _COMPACT_EVERY = 64  # lines, each a file of its own until then
@@ -61,29 +50,23 @@ class Journal:
     """The journal at `<lake>/<product>/<dataset>/_ports/<port>`. Lines are numbered from 1."""
 
     def __init__(self, root: str, dataset: str, port: str) -> None:
-        self.url = f"{root}/{dataset}/_ports/{port}"
         self.dataset = dataset
         self.port = port
-        self._table: DeltaTable | None = None
+        self._table = Lines(f"{root}/{dataset}/_ports/{port}", _SCHEMA, self._trouble)
         self._lines: list[Line] = []
-        self._read: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self._table.url
 
     def refresh(self) -> Journal:
         """See what other writers have written."""
-        table = self._opened(create=False)
-        if table is None:
-            return self
-        with _told(self):
-            table.update_incremental()
-            # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
-            held = pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path")
-            paths = [path for path in held if path not in self._read]
-            if paths:
-                frame = pl.read_parquet([f"{self.url}/{path}" for path in paths], hive_partitioning=False, glob=False)
-                # by number, since a file that took the place of others holds their lines again
-                lines = {line.number: line for line in (*self._lines, *map(_line, frame.select(list(_SCHEMA)).iter_rows()))}
-                self._lines = [lines[number] for number in sorted(lines)]
-                self._read.update(paths)
+        rows = self._table.unread()
+        if rows is not None:
+            # by number, since a file that took the place of others holds their lines again
+            lines = {line.number: line for line in (*self._lines, *map(_line, rows.iter_rows()))}
+            self._lines = [lines[number] for number in sorted(lines)]
         return self
 
     @property
@@ -142,76 +125,29 @@ class Journal:
                 self.refresh()
 
     def _append(self, batch: int, state: State, run: str, content: Any) -> None:
-        from deltalake import CommitProperties, PostCommitHookProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake import CommitProperties, Transaction
+        from deltalake.exceptions import CommitFailedError
 
         number = len(self._lines) + 1
-        table = self._opened(create=True)
-        assert table is not None
-        if (table.transaction_version(_APPLICATION) or 0) >= number:
+        if (self._table.table().transaction_version(_APPLICATION) or 0) >= number:
             raise Overtaken
         row = [number, batch, state, datetime.now(UTC), run, json.dumps(content, ensure_ascii=False)]
-        with _told(self):
-            try:
-                write_deltalake(
-                    table,
-                    pl.DataFrame([row], schema=_SCHEMA, orient="row").to_arrow(),
-                    mode="append",
-                    commit_properties=CommitProperties(app_transactions=[Transaction(_APPLICATION, number)], max_commit_retries=0),
-                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-                )
-            except CommitFailedError as error:
-                self.refresh()
-                mine = [line for line in self._lines if line.number == number]
-                if not mine or (mine[0].batch, mine[0].state, mine[0].run) != (batch, state, run):
-                    raise Overtaken from error
+        try:
+            self._table.append([row], CommitProperties(app_transactions=[Transaction(_APPLICATION, number)], max_commit_retries=0))
+        except CommitFailedError as error:
+            self.refresh()
+            mine = [line for line in self._lines if line.number == number]
+            if not mine or (mine[0].batch, mine[0].state, mine[0].run) != (batch, state, run):
+                raise Overtaken from error
         self.refresh()
         if number % _COMPACT_EVERY == 0:
-            with suppress(DeltaError, OSError):  # another run is at it, or there is no room: the line stands
-                table.optimize.compact(post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False))
+            self._table.compact()
             self.refresh()
 
-    def _opened(self, create: bool) -> DeltaTable | None:
-        from deltalake import DeltaTable, Schema
-        from deltalake.exceptions import DeltaError, TableNotFoundError
-
-        if self._table is not None:
-            return self._table
-        local = "://" not in self.url
-        with _told(self):
-            if local and not (Path(self.url) / "_delta_log").exists() and not create:
-                return None
-            try:
-                self._table = DeltaTable(self.url)
-            except (TableNotFoundError, OSError):
-                if not create:
-                    return None
-                if local:
-                    Path(self.url).mkdir(parents=True, exist_ok=True)
-                schema = Schema.from_arrow(pl.DataFrame(schema=_SCHEMA).to_arrow().schema)
-                with suppress(DeltaError):  # another run created it
-                    DeltaTable.create(self.url, schema=schema, mode="error", configuration=_PROPERTIES)
-                self._table = DeltaTable(self.url)
-        self.refresh()
-        return self._table
+    def _trouble(self, said: str) -> str:
+        return f"{self.dataset}: the journal of port {self.port} at {self.url} cannot be used: {said}; nothing more was delivered"
 
 
 def _line(row: tuple[Any, ...]) -> Line:
     number, batch, state, at, run, content = row
     return Line(number, batch, state, at, run, json.loads(content))
-
-
-@contextmanager
-def _told(journal: Journal) -> Iterator[None]:
-    """What the file system and the Delta library say, as one sentence."""
-    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-
-    try:
-        yield
-    except (CommitFailedError, TableNotFoundError):
-        raise
-    except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HistoryError(
-            f"{journal.dataset}: the journal of port {journal.port} at {journal.url} cannot be used: {text}; nothing more was delivered"
-        ) from error
