@@ -149,7 +149,8 @@ class Broker:
         from confluent_kafka.admin import AdminClient
 
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1), suppress(KafkaException):
-            return bool(AdminClient({"bootstrap.servers": self.addresses, "log_level": 0}).list_topics(timeout=5).brokers)
+            cluster = AdminClient({"bootstrap.servers": self.addresses, "log_level": 0}).list_topics(timeout=5)
+            return bool(cluster.brokers) and cluster.controller_id >= 0
         time.sleep(0.05)
         return False
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.database import Database
-from dataproducts.examples.forgetting import may_show
 
 if TYPE_CHECKING:
     from dataproducts.erasure.subjects import Erased
@@ -57,6 +56,8 @@ def _forget_examples(connection: sa.Connection, erased: Mapping[str, Erased]) ->
 
     A definition keeps the hash it came with, by which what comes next is told from it.
     """
+    from dataproducts.examples.forgetting import may_show  # which knows the lake, and a catalog loads nothing of it to serve
+
     changed = 0
     for table, key in ((t.current, ("subject",)), (t.definition, ("subject", "at", "hash"))):
         columns = [table.c[name] for name in key]

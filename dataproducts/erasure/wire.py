@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Set
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from dataproducts.erasure.secret import Secret
-from dataproducts.erasure.subjects import Erased, Subjects
+if TYPE_CHECKING:
+    from dataproducts.erasure.subjects import Erased, Subjects
 
 MOST = 10_000
 """Values, hashes or versions that one request names."""
@@ -46,6 +46,9 @@ class Erasure(_Told):
 
     def erased(self) -> Erased:
         """Them, as everything that erases takes them."""
+        from dataproducts.erasure.secret import Secret
+        from dataproducts.erasure.subjects import Erased, Subjects
+
         secret = Secret(bytes.fromhex(self.secret or ""))
         return Erased(
             self.dataset,

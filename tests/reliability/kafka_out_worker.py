@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+import time
 import traceback
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ import polars as pl
 
 import dataproducts as dp
 from dataproducts.contract import Contract
+from dataproducts.errors import PortUnavailable
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.ports.delivery import deliver
 from dataproducts.ports.journal import Journal
@@ -38,6 +40,7 @@ class Sale(pa.DataFrameModel):
 
 
 CONTRACT = Contract.of(Sale, dataset="shop/sales", key="number")
+RETRIES = 3
 PARTITIONS = [f"2026-01-{day:02}" for day in range(1, 4)]
 
 
@@ -56,7 +59,18 @@ def store(seed: int, home: str, brokers: str, edition: int) -> None:
 
 
 def publish(seed: int, home: str, brokers: str) -> None:
-    """Deliver what is not delivered, as a run does."""
+    """Deliver what is not delivered, as a run and its retries do."""
+    for attempt in range(RETRIES + 1):
+        try:
+            _publish(home, brokers)
+            break
+        except PortUnavailable:  # the broker, under load: the same again may succeed
+            if attempt == RETRIES:
+                raise
+            time.sleep(1)
+
+
+def _publish(home: str, brokers: str) -> None:
     topic, offered = Topic(_topic(home), partitions=2), _offered()
     history, journal = DatasetHistory(home, CONTRACT.dataset), Journal(home, CONTRACT.dataset, "kafka")
     run = f"run-{os.getpid()}"
