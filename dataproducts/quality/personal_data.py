@@ -254,7 +254,8 @@ class _Tally:
             yield Found(leaf.name, "email", self.emails, self.values)
         phones = self.abroad + self.grouped + self.mobile
         written = self.abroad + self.grouped  # which is how nothing but telephone numbers are written
-        if phones > 2 and (written >= max(3, 0.2 * self.values) or phones >= 0.5 * self.values):
+        # eight digits alone may be any number, and of a handful of values half are so by chance
+        if written >= max(3, 0.2 * self.values) or phones >= max(12, 0.5 * self.values):
             yield Found(leaf.name, "phone", phones, self.values)
         if self.named > 2 and self.named_rows >= 0.1 * self.name_rows:
             yield Found(leaf.name, "name", self.named, self.values)

@@ -49,7 +49,7 @@ class Stillingshendelse(pa.DataFrameModel):
     synlighet: str = tekst("Hvem som får se annonsen: SHOW_ALL for alle, ellers er den bare for NAV.", "privacy", concept="synlighet")
     kilde: str = tekst("Kilden annonsen kom fra: AMEDIA, FINN, DIR (registrert hos NAV), ASS med flere.", "source")
     medium: str = tekst("Navnet på stedet annonsen er hentet fra.", "medium")
-    referanse: str = tekst("Kildens eget nummer på annonsen.", "reference")
+    referanse: str = tekst("Kildens eget nummer på annonsen.", "reference", not_personal="Et nummer på en annonse, ikke på en person.")
     publisert: Tid = tid("Når annonsen skal vises fra", "published", nullable=True)
     utloeper: Tid = tid("Når annonsen ikke lenger skal vises", "expires", nullable=True)
     publisert_av_admin: Tid = tid("Når en saksbehandler slapp annonsen gjennom", "publishedByAdmin", nullable=True)

@@ -96,7 +96,9 @@ class Stilling(pa.DataFrameModel):
     ansettelsesform: str = dp.column("Fast, Vikariat, Engasjement, Sesong, Åremål, Annet.", personal="none", nullable=True)
     sektor: str = dp.column("Privat, Offentlig eller Ikke oppgitt.", personal="none", nullable=True)
     kilde: str = dp.column("Kilden annonsen kom fra.", personal="none", nullable=True)
-    referanse: str = dp.column("Kildens eget nummer på annonsen.", personal="none", nullable=True)
+    referanse: str = dp.column(
+        "Kildens eget nummer på annonsen.", personal="none", not_personal="Et nummer på en annonse, ikke på en person.", nullable=True
+    )
     opprettet: Tid = dp.column("Når stillingen ble opprettet (UTC).", personal="none")
     oppdatert: Tid = dp.column("Når stillingen sist ble endret (UTC).", personal="none")
     publisert: Tid = dp.column("Når annonsen skal vises fra (UTC).", personal="none", nullable=True)
