@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.brokers import broker, broker_of_session, kafka, real_kafka, sandbox, topic_name  # noqa: F401
+from tests.dagster_storage import quicken
 
 # products read under the home on which day their history began, and tests import them before they have homes of their own
 os.environ["DATAPRODUCTS_HOME"] = str(Path(tempfile.gettempdir(), f"dataproducts-tests-{os.getpid()}", "not-there"))
@@ -37,11 +41,25 @@ periodicity: DAILY
 spatial: [NOR]
 language: [nb]
 """
+PUBLIC = {"personal_data": "{class: none, reason: Only amounts.}", "access": "{level: internal}"}
+PERSONAL = {
+    "personal_data": "{class: directly_identifying, reason: Names.}",
+    "access": "{level: restricted, can_read: [team-shop]}",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come first: what they start takes longest, and idle workers steal from the end, so that it is started once."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not go through it again for every few hundred objects of a test."""
+    if "dagster" in sys.modules:
+        quicken()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +91,26 @@ def persistent() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def unused_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Dagster keeps on SQLite before its first run; to copy it is much quicker than to make it."""
+    import dagster as dg
+
+    folder = tmp_path_factory.mktemp("dagster")
+    with dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}):
+        return folder
+
+
+@pytest.fixture
+def log(tmp_path: Path, unused_storage: Path) -> Iterator[Any]:
+    """As `persistent`, beside the lake of the test and without a place in the environment."""
+    import dagster as dg
+
+    shutil.copytree(unused_storage, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
 def shared_instance() -> Iterator[Any]:
     """As `persistent`, for what only looks at it: making one takes a second."""
     import dagster as dg
@@ -88,9 +126,7 @@ def facts_file(tmp_path: Path) -> Callable[..., Path]:
     def write(name: str = "shop", *, personal: bool = False) -> Path:
         folder = tmp_path / "assets" / name
         folder.mkdir(parents=True)
-        classed = ("{class: directly_identifying, reason: Names.}", "{level: restricted, can_read: [team-shop]}")
-        personal_data, access = classed if personal else ("{class: none, reason: Only amounts.}", "{level: internal}")
-        (folder / "product.yaml").write_text(FACTS.format(name=name, personal_data=personal_data, access=access))
+        (folder / "product.yaml").write_text(FACTS.format(name=name, **(PERSONAL if personal else PUBLIC)))
         return folder
 
     return write

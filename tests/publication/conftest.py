@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,22 +73,18 @@ def catalog() -> Memory:
     return Memory()
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Any]:
-    """Dagster's memory on SQLite."""
-    import dagster as dg
-
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
-        yield instance
-
-
 LETTERS = [f"p{n:02}" for n in range(40)]
 BEGAN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def shop(product: Any) -> Any:
-    """The product "shop": `sales` by partition, `totals` of all of them, and `prices`, which fails for the partition p13."""
+    """The product "shop", with datasets."""
+    return furnished(product)
+
+
+def furnished(product: Any) -> Any:
+    """A product with datasets: `sales` by partition, `totals` of all of them, and `prices`, which fails for the partition p13."""
     import dagster as dg
     import pandera.polars as pa
     import polars as pl

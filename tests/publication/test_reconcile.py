@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+import dataproducts as dp
 from dataproducts.errors import CatalogUnavailable
 from dataproducts.publication.reconcile import compare, published, reconcile, reconciliation, repair, sentence
 from dataproducts.publication.sensor import Publication, publication_sensor
-from tests.publication.conftest import Memory, away, run_range
+from tests.conftest import FACTS, PUBLIC
+from tests.publication.conftest import Memory, away, furnished, run_range
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory, unused_storage: Path) -> Path:
+    """A folder with a lake and Dagster's memory that hold three partitions of sales, and the totals."""
+    folder = tmp_path_factory.mktemp("held") / "shop"
+    folder.mkdir()
+    (folder / "product.yaml").write_text(FACTS.format(name="shop", **PUBLIC))
+    shutil.copytree(unused_storage, folder / "dagster")
+    shop = furnished(dp.DataProduct(folder))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dg.DagsterInstance.local_temp(str(folder / "dagster"), overrides={"telemetry": {"enabled": False}}) as instance,
+    ):
+        patch.setenv("DATAPRODUCTS_HOME", str(folder))
+        run_range(shop.datasets["sales"], instance, "p00", "p02")
+        dg.materialize([shop.datasets["totals"]], instance=instance)
+    return folder
+
+
 @pytest.fixture
-def stored(shop: Any, log: Any) -> Any:
-    """Three partitions of sales, and the totals, in lake and log."""
-    run_range(shop.datasets["sales"], log, "p00", "p02")
-    dg.materialize([shop.datasets["totals"]], instance=log)
+def stored(shop: Any, log: Any, held: Path, home: Path, tmp_path: Path) -> Any:
+    """The shop, with what is held in its own lake and log."""
+    shutil.copytree(held / "lake", home / "lake")
+    shutil.copytree(held / "dagster", tmp_path, dirs_exist_ok=True)
     return shop
 
 
@@ -85,8 +107,6 @@ def test_what_is_a_minute_old_is_on_its_way_and_not_behind(stored: Any, log: Any
 def test_a_lake_that_lost_what_the_others_have_is_a_remark_and_not_the_catalogs_fault(
     stored: Any, log: Any, catalog: Memory, home: Any
 ) -> None:
-    import shutil
-
     publish(stored, log, catalog)
     shutil.rmtree(home / "lake" / "shop" / "totals")
     found = compare(log, {"shop": stored}, catalog, "here", LATER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor
 from dataproducts.publication.sensor import Publication, publication_sensor
 from tests.publication.conftest import BEGAN, LETTERS, Memory, away, delivered, run_range, write
+
+SEEDS = min(25, int(os.environ.get("CRASH_SEEDS", "8")))
 
 
 class Clock:
@@ -85,7 +88,7 @@ def test_events_seen_late_in_any_order_with_a_catalog_that_fails_and_ticks_that_
     write(log, said)
     times = {e.id: e.at for e in events.entries(log, after=0, limit=1_000)}
     all_keys = expected(log, publication(shop, Memory()))
-    for seed in range(25):
+    for seed in range(SEEDS):
         rng = random.Random(seed)
         visible = {number: at + timedelta(seconds=rng.choice([0, 0, 1, 20, 50])) for number, at in times.items()}
         clock, target = Clock(), Memory()

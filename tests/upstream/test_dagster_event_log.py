@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,12 +12,6 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import select
 
 KEY = dg.AssetKey("a")
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Any]:
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
-        yield instance
 
 
 def rows(instance: Any) -> list[tuple[Any, ...]]:
