@@ -31,10 +31,10 @@ class Postgres:
         """SQLAlchemy URL of a database."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
-    def new(self) -> str:
-        """A new empty database; its URL."""
+    def new(self, template: str = "template1") -> str:
+        """A new database, empty or as another is that nobody is connected to; its URL."""
         name = f"d{uuid.uuid4().hex[:12]}"
-        self._run("createdb", "-h", str(self.folder), "-U", "postgres", name)
+        self._run("createdb", "-h", str(self.folder), "-U", "postgres", "-T", template, name)
         return self.url(name)
 
     def start(self) -> None:

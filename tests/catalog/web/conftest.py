@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,14 @@ def published() -> list[Any]:
 
 
 @pytest.fixture
-def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Makes catalogs on SQLite, or on the store given, with no limit of rates unless one is."""
+def new_site(tmp_path: Path, empty_file: Path) -> Iterator[Callable[..., Site]]:
+    """Makes catalogs of a file on SQLite, which is empty unless one is given, or on the store given; rates have no limit unless one is."""
     made: list[Site] = []
 
-    def new(store: Store | None = None, **settings: Any) -> Site:
+    def new(store: Store | None = None, file: Path = empty_file, **settings: Any) -> Site:
         if store is None:
-            store = Store(Database(f"sqlite:///{tmp_path}/site{len(made)}.db"), lambda: NOW)
+            path = shutil.copyfile(file, tmp_path / f"site{len(made)}.db")
+            store = Store(Database(f"sqlite:///{path}"), lambda: NOW)
         catalog = Catalog(store.database, store, **{"limits": Limits(rate=0), **settings})
         made.append(Site(catalog))
         return made[-1]
@@ -69,12 +71,20 @@ def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.catalog.database.close()
 
 
+@pytest.fixture(scope="session")
+def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog on SQLite with all that is published."""
+    path = tmp_path_factory.mktemp("shop") / "catalog.db"
+    database = Database(f"sqlite:///{path}")
+    assert {receipt.status for receipt in Store(database, lambda: NOW).apply(published())} == {"stored"}
+    database.close()
+    return path
+
+
 @pytest.fixture
-def site(new_site: Callable[..., Site]) -> Site:
+def site(new_site: Callable[..., Site], shop_file: Path) -> Site:
     """A shop with two datasets, on SQLite."""
-    made = new_site()
-    assert {receipt.status for receipt in made.catalog.store.apply(published())} == {"stored"}
-    return made
+    return new_site(file=shop_file)
 
 
 @pytest.fixture
