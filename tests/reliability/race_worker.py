@@ -6,28 +6,19 @@ import json
 import sys
 import time
 
-import pandera.polars as pa
 import polars as pl
 
-import dataproducts as dp
-from dataproducts.contract import Contract
+from dataproducts.contract import Column, Contract, SemVer
 from dataproducts.errors import DataProductsError
 from dataproducts.history.store import DatasetHistory, Draft
 
 
-class Reading(pa.DataFrameModel):
-    sensor: str = dp.column("Sensor")
-    value: int = dp.column("Value")
-
-
-class Wider(Reading):
-    unit: str = dp.column("Unit", nullable=True)
-
-
+READING = (Column("sensor", pl.String(), False, "Sensor"), Column("value", pl.Int64(), False, "Value"))
+WIDER = (*READING, Column("unit", pl.String(), True, "Unit"))
 CONTRACTS = {
-    "1.0.0": Contract.of(Reading, dataset="weather/readings", key="sensor"),
-    "1.1.0": Contract.of(Wider, dataset="weather/readings", key="sensor", version="1.1.0"),
-    "2.0.0": Contract.of(Wider, dataset="weather/readings", key="sensor", version="2.0.0"),
+    "1.0.0": Contract("weather/readings", SemVer(1, 0, 0), READING, ("sensor",)),
+    "1.1.0": Contract("weather/readings", SemVer(1, 1, 0), WIDER, ("sensor",)),
+    "2.0.0": Contract("weather/readings", SemVer(2, 0, 0), WIDER, ("sensor",)),
 }
 
 
