@@ -12,6 +12,7 @@ import pytest
 import dataproducts as dp
 from dataproducts.ports.kafka.connection import Brokers, Kafka
 from dataproducts.ports.kafka.sandbox import sandbox_broker
+from tests.cli.conftest import Location, inside
 from tests.test_readme import BLOCKS, ROOT, run
 
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "docs/ports.md").read_text(), re.DOTALL)
@@ -37,8 +38,9 @@ def test_the_product_of_the_document_works_as_written(tmp_path: Path, monkeypatc
             value = json.dumps({"machine": {"name": machine}})
             producer.produce("team-coffee.events", value, timestamp=int(at.timestamp() * 1000))
         assert producer.flush(10) == 0
-        run("dataproducts materialize coffee/events --from 2026-01-01-00:00 --to 2026-01-01-23:00", tmp_path)
-        run("dataproducts materialize coffee/state --partition 2026-01-01", tmp_path)
-    monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "home"))
-    heard = dp.read("coffee/state")
+        place = Location(tmp_path)
+        with inside(place):
+            run("dataproducts materialize coffee/events --from 2026-01-01-00:00 --to 2026-01-01-23:00", place)
+            run("dataproducts materialize coffee/state --partition 2026-01-01", place)
+            heard = dp.read("coffee/state")
     assert [(row.machine, row.at.hour) for row in heard.sort_values("machine").itertuples()] == [("kitchen", 5), ("lobby", 1)]

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 from dataproducts.cli import cli
+from tests.cli.conftest import Location, inside
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
 
-def run(command: str, folder: Path) -> str:
-    environment = {
-        **{k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "DATAPRODUCTS_LAKE")},
-        "DATAPRODUCTS_HOME": str(folder / "home"),
-    }
-    argv = [sys.executable, "-m", *shlex.split(command.partition("#")[0])]
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def run(command: str, place: Location) -> str:
+    """What a command as it is written says in the folder of a code location."""
+    return place.ok(*shlex.split(command.partition("#")[0])[1:])
 
 
 def test_the_product_of_the_readme_works_as_written(tmp_path: Path) -> None:
@@ -41,10 +33,14 @@ def test_the_product_of_the_readme_works_as_written(tmp_path: Path) -> None:
     (tmp_path / "resources/local.py").write_text("def resources():\n    return {}\n")
 
     commands = next(text for language, text in BLOCKS if language == "sh" and "coffee/cups" in text).strip().splitlines()
-    output = [run(command, tmp_path) for command in commands]
+    place = Location(tmp_path)
+    with inside(place):
+        output = [run(command, place) for command in commands]
 
     assert (tmp_path / "assets/coffee/contracts/cups.odcs.yaml").exists()
-    sums = run("dataproducts read coffee/cups_per_day", tmp_path).splitlines()
+    done = place.process("read", "coffee/cups_per_day", env={"DATAPRODUCTS_HOME": str(tmp_path / ".dataproducts")})
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    sums = done.stdout.splitlines()
     assert sums[0] == "day,cups"
     assert sums[-1] == "2026-01-31,72"
     assert len(sums) == 1 + 31

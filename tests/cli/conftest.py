@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -175,19 +176,29 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Location:
     return Location(folder)
 
 
-@pytest.fixture
-def location(place: Location, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Location]:
+@contextmanager
+def inside(place: Location) -> Iterator[None]:
     """The code location as the working directory, with its own `assets` and `resources` imported."""
-    monkeypatch.chdir(place.folder)
-    monkeypatch.setenv("DATAPRODUCTS_HOME", str(place.folder / ".dataproducts"))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file may change twice in a second
-    monkeypatch.setattr(sys, "path", [str(place.folder), *sys.path])
-    others = _taken_out()
-    sys.modules.update(place.modules)
-    importlib.invalidate_caches()
-    yield place
-    place.modules = _taken_out()
-    sys.modules.update(others)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place.folder)
+        patch.setenv("DATAPRODUCTS_HOME", str(place.folder / ".dataproducts"))
+        patch.setattr(sys, "dont_write_bytecode", True)  # a file may change twice in a second
+        patch.setattr(sys, "path", [str(place.folder), *sys.path])
+        others = _taken_out()
+        sys.modules.update(place.modules)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            place.modules = _taken_out()
+            sys.modules.update(others)
+
+
+@pytest.fixture
+def location(place: Location, home: Path) -> Iterator[Location]:
+    """The code location of the module, in use."""
+    with inside(place):
+        yield place
 
 
 @pytest.fixture

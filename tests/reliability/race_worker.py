@@ -12,7 +12,6 @@ from dataproducts.contract import Column, Contract, SemVer
 from dataproducts.errors import DataProductsError
 from dataproducts.history.store import DatasetHistory, Draft
 
-
 READING = (Column("sensor", pl.String(), False, "Sensor"), Column("value", pl.Int64(), False, "Value"))
 WIDER = (*READING, Column("unit", pl.String(), True, "Unit"))
 CONTRACTS = {
