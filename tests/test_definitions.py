@@ -25,13 +25,13 @@ SNAPSHOT = Path(__file__).parent / "data" / "definitions.json"
 UPDATE = "UPDATE_SNAPSHOTS"
 
 
-def python(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh process in a folder."""
     kept = {k: v for k, v in os.environ.items() if k not in ("ENHETSREGISTERET_START", "DAGSTER_HOME")}
     return subprocess.run(
         [sys.executable, "-B", "-W", "ignore", "-c", textwrap.dedent(code)],
         cwd=folder,
-        env={**kept, "DATAPRODUCTS_HOME": str(folder / "not-there"), **variables},
+        env={**kept, "DATAPRODUCTS_HOME": str(folder / "not-there")},
         capture_output=True,
         text=True,
         timeout=120,
@@ -245,19 +245,25 @@ def test_a_repository_of_fifty_datasets_loads_from_where_it_lies(repository: Pat
 
 
 @pytest.fixture
-def load(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dg.Definitions]]:
-    """Load the location that lies in the repository, in place of the one here."""
+def not_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a process that has not loaded a location yet."""
 
     def own() -> list[str]:
         return [name for name in sys.modules if name.split(".")[0] in ("assets", "resources")]
 
     for name in own():
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.chdir(repository)
-    monkeypatch.syspath_prepend(str(repository))
-    yield location.build_defs
+    yield
     for name in own():
         del sys.modules[name]
+
+
+@pytest.fixture
+def load(repository: Path, monkeypatch: pytest.MonkeyPatch, not_loaded: None) -> Callable[[], dg.Definitions]:
+    """Load the location that lies in the repository, in place of the one here."""
+    monkeypatch.chdir(repository)
+    monkeypatch.syspath_prepend(str(repository))
+    return location.build_defs
 
 
 def refusal(load: Callable[[], dg.Definitions]) -> str:
@@ -345,23 +351,20 @@ def test_a_first_day_that_is_no_day_is_told_of(monkeypatch: pytest.MonkeyPatch) 
     assert str(error.value) == "ENHETSREGISTERET_START is '2026-13-01', which is not a day; write it as 2026-11-01"
 
 
-STARTS = """
-    from dataproducts.definitions import products
-    print(products()["enhetsregisteret"].datasets["enheter"].declaration.partitions.get_first_partition_key())
-"""
-
-
 @pytest.mark.parametrize(
     ("recorded", "variable", "start"),
-    [(None, {}, "2026-11-01"), ("2026-11-09", {}, "2026-11-09"), ("2026-11-09", {"ENHETSREGISTERET_START": "2026-11-05"}, "2026-11-05")],
+    [(None, None, "2026-11-01"), ("2026-11-09", None, "2026-11-09"), ("2026-11-09", "2026-11-05", "2026-11-05")],
 )
 def test_whatever_loads_the_location_begins_on_the_day_that_up_recorded_unless_told_otherwise(
-    recorded: str | None, variable: dict[str, str], start: str, tmp_path: Path
+    recorded: str | None, variable: str | None, start: str, home: Path, monkeypatch: pytest.MonkeyPatch, not_loaded: None
 ) -> None:
     if recorded is not None:
-        (tmp_path / "first_day").write_text(recorded)
-    done = python(STARTS, ROOT, DATAPRODUCTS_HOME=str(tmp_path), **variable)
-    assert done.stdout.strip() == start, done.stderr
+        home.mkdir()
+        (home / "first_day").write_text(recorded)
+    if variable is not None:
+        monkeypatch.setenv("ENHETSREGISTERET_START", variable)
+    enheter = location.products()["enhetsregisteret"].datasets["enheter"]
+    assert enheter.declaration.partitions.get_first_partition_key() == start
 
 
 def test_up_and_the_products_read_the_same_record_of_the_first_day(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dataproducts.cli import cli
 from dataproducts.scaffold import PATTERNS
-from tests.cli.conftest import Location
+from tests.cli.conftest import Location, inside
 
 WRITTEN = {
     "assets/__init__.py",
@@ -43,11 +43,11 @@ def test_a_new_product_materializes_at_once_and_its_test_passes(empty: Location)
     assert files(empty.folder) == WRITTEN
     assert "dataproducts materialize harvest/readings" in said
 
-    made = empty.process("materialize", "harvest/readings")
-    assert made.returncode == 0, made.stderr
-    assert made.stdout.splitlines()[0].split() == ["partition", "version", "rows", "refused", "outcome"]
-    assert made.stdout.splitlines()[1].split()[1:] == ["1", "2", "0", "new"]
-    rows = empty.process("read", "harvest/readings").stdout.splitlines()
+    with inside(empty):
+        heading, made = empty.ok("materialize", "harvest/readings").splitlines()
+        rows = empty.ok("read", "harvest/readings").splitlines()
+    assert heading.split() == ["partition", "version", "rows", "refused", "outcome"]
+    assert made.split()[1:] == ["1", "2", "0", "new"]
     assert rows[0] == "station,day,temperature"
     assert [row.split(",")[0] for row in rows[1:]] == ["Nordby", "Vestly"]
 
