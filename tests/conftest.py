@@ -62,6 +62,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
+def pytest_unconfigure() -> None:
+    """Libraries take for a leak what is left of them at the end."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lake and everything else of a test; no variable of the developer's own reaches it."""

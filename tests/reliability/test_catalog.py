@@ -21,12 +21,12 @@ from dataproducts.catalog.database import Database
 from dataproducts.catalog.export import export
 from dataproducts.catalog.store import Store
 from dataproducts.errors import CatalogUnavailable
-from tests.catalog.conftest import new_database, new_store, postgres, store  # noqa: F401 - fixtures
+from tests.catalog.conftest import empty_file, empty_name, new_database, new_store, postgres, store  # noqa: F401 - fixtures
 from tests.catalog.messages import dataset, delivery, product, random_history
 from tests.reliability.catalog_worker import NOW
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("CATALOG_SEEDS") or (40 if os.environ.get("CI") else 4))  # of each database
+SEEDS = int(os.environ.get("CATALOG_SEEDS") or (40 if os.environ.get("CI") else 2))  # of each database
 
 
 def worker(url: str, seed: int, order: str, length: int) -> subprocess.Popen[str]:
@@ -125,7 +125,7 @@ before = all_of_it()
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 size = max(path.stat().st_size for path in __import__("pathlib").Path(sys.argv[1]).parent.iterdir())
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50_000, limits[1]))
-large = [dataset(f"shop/d{n}", columns=[column(f"c{i}", description="x " * 400) for i in range(50)]) for n in range(40)]
+large = [dataset(f"shop/d{n}", columns=[column(f"c{i}", description="x " * 400) for i in range(20)]) for n in range(20)]
 try:
     store.apply(large)
 except CatalogUnavailable as error:

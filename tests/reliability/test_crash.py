@@ -15,7 +15,7 @@ import pytest
 
 WORKER = Path(__file__).with_name("crash_worker.py")
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("CRASH_SEEDS", "12"))
+SEEDS = int(os.environ.get("CRASH_SEEDS", "8"))
 GROUPS = 4  # so that the seeds spread over the test processes
 
 
