@@ -53,13 +53,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
+def pytest_configure() -> None:
+    """Nothing of what is imported for the tests goes away again: there is nothing for the collector to find."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What was imported stays: the collector need not go through it again for every few hundred objects of a test."""
+    """Nor need it go through all that again for every few hundred objects of a test."""
     if "dagster" in sys.modules:
         quicken()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
