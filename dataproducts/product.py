@@ -252,7 +252,7 @@ class DataProduct:
         ports = [port for of_dataset in self.ports.values() for port in of_dataset]
         if ports or any(d.automation is not None for d in declared):
             self._automate()
-        schedules = [s for d in declared if d.schedule for s in _schedules(d)]
+        schedules = [s for d in map(self._scheduled, declared) if d.schedule for s in _schedules(d)]
         more: dict[str, list[Any]] = {"schedules": [], "sensors": [], "jobs": [], "asset_checks": [], "assets": []}
         for item in self._more:
             more[_sort(item)].append(item)
@@ -264,6 +264,13 @@ class DataProduct:
             jobs=more["jobs"],
             resources=dict(resources or {}),
         )
+
+    def _scheduled(self, declaration: Declaration) -> Declaration:
+        """With the product's own schedule, where the dataset has none and follows from no other."""
+        schedule = self.facts.runtime.schedule
+        if schedule is None or declaration.schedule or declaration.automation is not None:
+            return declaration
+        return replace(declaration, schedule=schedule.cron, time_zone=schedule.time_zone)
 
     def _automate(self) -> None:
         """One automation sensor per product: a slow one must not hold up the others, and it is on from the start."""
