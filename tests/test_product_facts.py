@@ -430,7 +430,9 @@ def test_an_editor_marks_what_the_reader_refuses(faults: Faults, old: str, new: 
 def test_a_runtime_has_defaults_and_takes_what_a_cluster_takes(write: Write) -> None:
     runtime = load_facts(write(GOOD)).runtime
     assert (runtime.resources.memory, runtime.retries, runtime.deadline_minutes, runtime.schedule) == ("512Mi", 1, 360, None)
-    stated = "runtime:\n  schedule: {cron: '*/15 5-22 * * mon-fri'}\n  resources: {cpu: 2, memory: 1Gi}\n  egress: ['db.example.com:5432']\n"
+    stated = (
+        "runtime:\n  schedule: {cron: '*/15 5-22 * * mon-fri'}\n  resources: {cpu: 2, memory: 1Gi}\n  egress: ['db.example.com:5432']\n"
+    )
     runtime = load_facts(write(GOOD + stated + "  retries: 0\n")).runtime
     assert runtime.schedule is not None
     assert (runtime.schedule.cron, runtime.schedule.time_zone) == ("*/15 5-22 * * mon-fri", "Europe/Oslo")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def manifest() -> None:
-    """Write the manifests of a product: Naisjob, Topic, or plain Kubernetes.
+    """What nais or Kubernetes has to be told of a product.
 
     They follow from the code and from `runtime` in product.yaml, and go to standard output for `kubectl apply -f -` or a repository.
     """

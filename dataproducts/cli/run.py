@@ -16,10 +16,10 @@ from dataproducts.errors import DataProductsError, UnknownDataset
 @click.option("--schedule", "only", metavar="NAME", help="One schedule; by default each of the product.")
 @click.option("--alone", is_flag=True, help="Leave what follows from it to Dagster's daemon.")
 def run(name: str, only: str | None, alone: bool) -> None:
-    """Make what a product's schedules ask for now, and what follows from it in the product.
+    """Make what the schedules of a product ask for.
 
-    It goes through Dagster and is recorded in its instance, as if the daemon had started it. What a tick has asked for before is not
-    made again.
+    What follows from it in the product is made too. It goes through Dagster and is recorded in its instance, as if the daemon had
+    started it. What a tick has asked for before is not made again.
     """
     from dataproducts.cli import location
     from dataproducts.cli.following import Following
