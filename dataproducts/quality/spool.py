@@ -92,13 +92,13 @@ class Spool:
             yield self.ordered()
             return
         self._finish()
+        height = max(1, CHUNK_CELLS // len(self.contract.columns))
         if (whole := self._sorted()) is not None:
-            rows = max(1, CHUNK_CELLS // len(self.contract.columns))
-            yield from (whole[start : start + rows] for start in range(0, max(1, whole.height), rows))
+            yield from (whole[start : start + height] for start in range(0, max(1, whole.height), height))
             return
         lead = self.contract.key[0]
         leads = self._scan().select(lead).collect().to_series().sort()
-        bounds = leads.gather_every(max(1, CHUNK_CELLS // len(self.contract.columns)))[1:].unique(maintain_order=True).to_list()
+        bounds = leads.gather_every(height)[1:].unique(maintain_order=True).to_list()
         for low, high in zip([None, *bounds], [*bounds, None], strict=True):
             rows = self._scan()
             if low is not None:
