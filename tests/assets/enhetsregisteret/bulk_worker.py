@@ -1,6 +1,7 @@
-"""A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS [CELLS]` in a home of its own.
+"""A process of its own that materializes a bulk file of many units and says what it took: `bulk_worker.py UNITS [CELLS BATCH]` in a home of its own.
 
-CELLS is how many cells the spool may hold before it makes runs, which all go to disk, so that a smaller file takes the way of a large one.
+CELLS is how many cells the spool may hold before it makes runs, which all go to disk, and BATCH how many records are parsed at a time, so
+that a smaller file takes the way of a large one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from email.utils import format_datetime
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -90,4 +92,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         spool.WHOLE_CELLS, spool.RUN_BYTES = int(sys.argv[2]), 0
         spool.RUN_CELLS, spool.CHUNK_CELLS = spool.WHOLE_CELLS // 2, spool.WHOLE_CELLS // 5 * 2
+        Register.read_bulk = staticmethod(partial(Register.read_bulk, batch_rows=int(sys.argv[3])))  # type: ignore[method-assign]
     main(int(sys.argv[1]))
