@@ -130,10 +130,11 @@ class Combinations:
         """Documents by what they have. Raises KeyError for a combination that was not met before."""
         import numpy as np
 
-        if missing := self.missing(ids):
-            raise KeyError(missing[0])
         met = self._met
-        return Documents(met, np.searchsorted(met.ids, ids))
+        places = np.searchsorted(met.ids, ids)
+        if ids.size and (not met.ids.size or (met.ids[np.minimum(places, met.ids.size - 1)] != ids).any()):
+            raise KeyError(self.missing(ids)[0])
+        return Documents(met, places)
 
     def count(self, documents: Documents, names: Iterable[str], chosen: Chosen) -> dict[str, dict[str, int]]:
         """How often the values of these facets occur: of a facet with very many the most common ones, and those chosen."""

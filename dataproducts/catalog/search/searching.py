@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 BUDGET = 0.05  # seconds a search may ask the database for, after which it shows what it has
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
+COUNTED_OF_MANY = 2_000  # hits that are counted where the words are so common that there are likely more than can be counted
 MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
 MAX_LIMIT = 100
 _LEAST_SECONDS = 0.005
@@ -125,6 +126,7 @@ class _Search:
         self.query = parse(request.text)
         self.name = ""  # what all that is asked for would be as one name
         self.corrected = False
+        self.most = MAX_COUNTED  # hits that are counted
         self.nearest: dict[str, str] = {}  # words that are known, to those that may be misspelled
 
     def answer(self) -> SearchPage:
@@ -343,10 +345,12 @@ class _Search:
             at_once = bool(self.facets)
             found = {"": met}
         elif not at_once:
+            self.most = min(MAX_COUNTED, COUNTED_OF_MANY)
             found = dict(zip((name for name, _ in wanted), self._found([match for _, match in wanted]), strict=True))
         if not at_once:
             counted = self._all_counted(found)
             return counted, self._read(place, counted)
+        self.most = min(MAX_COUNTED, COUNTED_OF_MANY)
         query, values = self._ordered(place, capped=False)
         counts, bound = self._counting([match for _, match in wanted])
         nothing = ", ".join(["NULL"] * 11)
@@ -365,7 +369,7 @@ class _Search:
 
     def _all_counted(self, found: Mapping[str, Numbers | None]) -> _Counted:
         """From what is found with all choices (named "") and without the choice of each facet."""
-        beyond = {name for name, ids in found.items() if ids is not None and ids.size > MAX_COUNTED}
+        beyond = {name for name, ids in found.items() if ids is not None and ids.size > self.most}
         are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
         kinds = self._learn([ids for ids in found.values() if ids is not None], are_kinds_many)
         counts: dict[str, dict[str, int]] = {}
@@ -376,7 +380,7 @@ class _Search:
         counts["kind"] = {kind: most for kind in _KINDS if (most := max(counts.get("kind", {}).get(kind, 0), kinds.get(kind, 0)))}
         met = found[""]
         total = int(met.size) if met is not None else 0
-        return _Counted(min(total, MAX_COUNTED), "" in beyond, self._listed(counts), bool(beyond), met is not None and total <= _CLASSIFIED)
+        return _Counted(min(total, self.most), "" in beyond, self._listed(counts), bool(beyond), met is not None and total <= _CLASSIFIED)
 
     def _chosen(self, found: Numbers) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
@@ -396,7 +400,7 @@ class _Search:
 
     def _counting(self, matches: Sequence[Expression]) -> tuple[str, dict[str, Any]]:
         """A statement that gives for each the combination of facets of every document, but of one more than are counted at most."""
-        values: dict[str, Any] = {"counted": MAX_COUNTED + 1}
+        values: dict[str, Any] = {"counted": self.most + 1}
         branches = []
         for i, match in enumerate(matches):
             if match == Token(ALL_DOCUMENTS):
@@ -453,11 +457,13 @@ class _Search:
         others = {name: values for name, values in self.facets.items() if name != "kind"}
         values: dict[str, Any] = {"most": _KIND_COUNTED}
         branches = []
+        anything = self.engine.written(self._anything(others))
         for i, kind in enumerate(_KINDS):
-            values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
-            values[f"k{i}"] = facet_token("kind", kind)
-            there = f"EXISTS (SELECT 1 FROM search_facet_value WHERE token = :k{i})"  # most catalogs have few of the kinds
-            some_of = f"{self.engine.matches.format(q=f'q{i}')} AND {there} LIMIT :most"
+            token = facet_token("kind", kind)
+            values |= {f"q{i}": self.engine.both.format(anything, self.engine.written(Token(token))), f"k{i}": token}
+            # most catalogs have few of the kinds: the others are not looked for at all
+            there = f"SELECT 1 FROM search_facet_value WHERE token = :k{i} LIMIT 1"
+            some_of = f"SELECT m.rid FROM ({there}) AS t{i} CROSS JOIN ({self.engine.matches.format(q=f'q{i}')}) AS m LIMIT :most"
             branches.append(f"SELECT {-1 - i} AS id, CAST(count(*) AS text) AS facets FROM ({some_of}) AS k{i}")
         return branches, values
 
