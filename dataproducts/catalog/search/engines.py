@@ -44,7 +44,9 @@ class Engine(Protocol):
     title_fields: int
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
-    both: str  # of two expressions as `written` makes them, one that asks for both
+    both: str  # stands between expressions, as `written` makes them, that all have to be met
+    either: str  # the same where one of them is enough
+    but: str  # what meets the first and does not meet the second
     joined: str  # an aggregate: the values of {} with commas between
     one_of: str  # whether {} is one of the bound parameter named {texts}, as `texts` makes it
     among: str  # whether {} is one of the whole numbers of the bound parameter named {ids}, a text with commas between
@@ -75,7 +77,7 @@ class _Sqlite:
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
     titles, title_fields = matches, TITLE
     rid = sparse = "rowid"
-    both = "({} AND {})"
+    both, either, but = " AND ", " OR ", "(({}) NOT ({}))"
     joined = "group_concat({})"
     one_of = "{} IN (SELECT value FROM json_each(:{texts}))"
     among = "{} IN (SELECT value FROM json_each('[' || :{ids} || ']'))"
@@ -158,7 +160,7 @@ class _Postgresql:
 
     rid = "rid"
     sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
-    both = "({} & {})"
+    both, either, but = " & ", " | ", "(({}) & !({}))"
     joined = "string_agg(CAST({} AS text), ',')"
     one_of = "{} = ANY(CAST(:{texts} AS text[]))"
     among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"

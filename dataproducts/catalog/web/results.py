@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from zlib import crc32
 
 from markupsafe import Markup, escape
@@ -63,8 +63,9 @@ def request_of(page: Page, limit: int = 20) -> SearchRequest:
 
 
 def facets(found: SearchPage, speech: Speech) -> list[Facet]:
-    """The facets there is something to choose in."""
+    """The facets there is something to choose in. Where not all is counted, a number says that there are more."""
     made = []
+    more = "+" if found.facets_are_capped else ""
     for name in FACETS:
         values = found.facets.get(name, [])
         if not values:
@@ -72,20 +73,25 @@ def facets(found: SearchPage, speech: Speech) -> list[Facet]:
         any_chosen = any(chosen for _, _, chosen in values)
         first: list[str] = []
         rest: list[str] = []
-        for place, value in enumerate(values):
-            (first if place < SHOWN_VALUES or value[2] else rest).append(_box(speech, name, *value))
+        for place, (value, count, chosen) in enumerate(values):
+            box = _box(_label(speech, name, value), name, value, speech.number(count) + more, chosen)
+            (first if place < SHOWN_VALUES or chosen else rest).append(box)
         label = speech.t(f"facet.{name}")
         made.append(Facet(name, label, Markup("".join(first)), Markup("".join(rest)), any_chosen or name in OPEN_FACETS))
     return made
 
 
-def _box(speech: Speech, name: str, value: str, count: int, is_chosen: bool) -> str:
+def _box(label: str, name: str, value: str, count: str, is_chosen: bool) -> str:
     """Written here and not by the template, which takes ten times as long: a page has a hundred."""
-    return (
-        f'<li><label class="choice"><input type="checkbox" id="{name}-{crc32(value.encode()):x}" name="{name}" value="{escape(value)}"'
-        f"{' checked' if is_chosen else ''}><span>{escape(_label(speech, name, value))}</span>"
-        f'<span class="count">{speech.number(count)}</span></label></li>'
-    )
+    before, after = _around(label, name, value)
+    return f"{before}{' checked' if is_chosen else ''}{after}{count}</span></label></li>"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _around(label: str, name: str, value: str) -> tuple[str, str]:
+    """What is the same each time a value is there to be chosen: before and after the word that it is."""
+    box = f'<input type="checkbox" id="{name}-{crc32(value.encode()):x}" name="{name}" value="{escape(value)}"'
+    return f'<li><label class="choice">{box}', f'><span>{escape(label)}</span><span class="count">'
 
 
 def chips(page: Page, asked: SearchRequest) -> list[Chip]:
