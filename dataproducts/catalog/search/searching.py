@@ -389,21 +389,25 @@ class _Search:
     def _all_counted(self, found: Mapping[str, Numbers | None]) -> _Counted:
         """From what is found with all choices (named "") and without the choice of each facet."""
         beyond = {name for name, rids in found.items() if rids is not None and rids.size > self.most}
+        # of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself
         are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
-        kinds = self._learn([rids for rids in found.values() if rids is not None], are_kinds_many)
+        missing = self._unknown([rids for rids in found.values() if rids is not None])
+        kinds = self._learn(missing, _KINDS if are_kinds_many else ()) if missing else {}
         counts: dict[str, dict[str, int]] = {}
         for name, rids in found.items():
             documents = self.combinations.of(combinations_of.numbers("") if rids is None else facet_sets(rids))
             counts |= self._count(documents, [name] if name else self._unchosen())
-        # of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself
-        counts["kind"] = {kind: most for kind in _KINDS if (most := max(counts.get("kind", {}).get(kind, 0), kinds.get(kind, 0)))}
+        counted = counts.get("kind", {})
+        if are_kinds_many and not missing:
+            kinds = self._learn([], [kind for kind in _KINDS if counted.get(kind, 0) < _KIND_COUNTED])
+        counts["kind"] = {kind: most for kind in _KINDS if (most := max(counted.get(kind, 0), kinds.get(kind, 0)))}
         met = found[""]
         total = int(met.size) if met is not None else 0
         return _Counted(min(total, self.most), "" in beyond, self._listed(counts), bool(beyond), None if "" in beyond else met)
 
     def _chosen(self, found: Numbers) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
-        self._learn([found])
+        self._learn(self._unknown([found]))
         documents = self.combinations.of(facet_sets(found))
         counts: dict[str, dict[str, int]] = {}
         for name, rest in facets_of.relaxations(self.facets):
@@ -469,30 +473,28 @@ class _Search:
         several = len(self.query.clauses) > 1 or any(self.familiar.parts(word) for word in self.query.words)
         return several and self.request.sort == "relevance"
 
-    def _learn(self, found: Sequence[Numbers], are_kinds_many: bool = False) -> dict[str, int]:
-        """Remember what the combinations stand for, and where that is asked count documents of each kind, in one statement."""
-        missing = self._unknown(found)
-        branches, values = self._counting_kinds() if are_kinds_many else ([], {})
+    def _learn(self, missing: Sequence[int], kinds: Sequence[str] = ()) -> dict[str, int]:
+        """Remember what combinations stand for, and count documents of each of the kinds, in one statement."""
+        branches, values = self._counting_kinds(kinds) if kinds else ([], {})
         if missing:
             branches.append(f"SELECT id, facets FROM search_facet_set WHERE {self.engine.among.format('id', ids='ids')}")
             values["ids"] = ",".join(map(str, missing))
-        if not branches:
-            return {}
-        rows = self._rows(" UNION ALL ".join(branches), values) if are_kinds_many else []
+        rows = self._rows(" UNION ALL ".join(branches), values) if kinds else []
         self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
-        if missing and self._unknown(found):  # these have to be known, however little time is left
+        known = {row["id"] for row in rows}
+        if not known.issuperset(missing):  # these have to be known, however little time is left
             self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
-        return {_KINDS[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
+        return {kinds[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
 
     def _unknown(self, found: Sequence[Numbers]) -> list[int]:
         return sorted({one for rids in found for one in self.combinations.missing(facet_sets(rids))})
 
-    def _counting_kinds(self) -> tuple[list[str], dict[str, Any]]:
+    def _counting_kinds(self, kinds: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         others = {name: values for name, values in self.facets.items() if name != "kind"}
         values: dict[str, Any] = {"most": _KIND_COUNTED}
         branches = []
         anything = self.engine.written(self._anything(others))
-        for i, kind in enumerate(_KINDS):
+        for i, kind in enumerate(kinds):
             token = facet_token("kind", kind)
             values |= {f"q{i}": self.engine.both.join([anything, self.engine.written(Token(token))]), f"k{i}": token}
             # most catalogs have few of the kinds: the others are not looked for at all
