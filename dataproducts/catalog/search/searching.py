@@ -470,8 +470,7 @@ class _Search:
 
     def _is_intricate(self) -> bool:
         """Whether several words have to meet in a field, which few hits do that have all of them: looking for each step costs most then."""
-        several = len(self.query.clauses) > 1 or any(self.familiar.parts(word) for word in self.query.words)
-        return several and self.request.sort == "relevance"
+        return len(self.query.clauses) > 1 and self.request.sort == "relevance"
 
     def _learn(self, missing: Sequence[int], kinds: Sequence[str] = ()) -> dict[str, int]:
         """Remember what combinations stand for, and count documents of each of the kinds, in one statement."""
