@@ -24,10 +24,10 @@ MOST_REMEMBERED = 32_768  # combinations, some 5 MB
 
 
 def numbers(joined: str | None) -> Numbers:
-    """Numbers out of a text with commas between, which is how the database gives many of them soonest."""
+    """Numbers in ascending order, out of a text with commas between, which is how the database gives many of them soonest."""
     import numpy as np
 
-    return np.fromstring(joined or "", dtype=np.int64, sep=",")
+    return np.sort(np.fromstring(joined or "", dtype=np.int64, sep=","))
 
 
 def among(some: Numbers, others: Numbers) -> Choice:

@@ -44,6 +44,7 @@ class Engine(Protocol):
     title_fields: int
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
+    best_first: str  # puts matches of which only some are wanted in order of rank, where that costs nothing
     both: str  # stands between expressions, as `written` makes them, that all have to be met
     either: str  # the same where one of them is enough
     but: str  # what meets the first and does not meet the second
@@ -77,6 +78,7 @@ class _Sqlite:
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
     titles, title_fields = matches, TITLE
     rid = sparse = "rowid"
+    best_first = " ORDER BY rowid"
     both, either, but = " AND ", " OR ", "(({}) NOT ({}))"
     joined = "group_concat({})"
     one_of = "{} IN (SELECT value FROM json_each(:{texts}))"
@@ -160,6 +162,7 @@ class _Postgresql:
 
     rid = "rid"
     sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
+    best_first = ""  # it would fetch every match to find the best of them
     both, either, but = " & ", " | ", "(({}) & !({}))"
     joined = "string_agg(CAST({} AS text), ',')"
     one_of = "{} = ANY(CAST(:{texts} AS text[]))"

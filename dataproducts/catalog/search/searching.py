@@ -433,7 +433,7 @@ class _Search:
                 source = "SELECT rid FROM search_document ORDER BY rid LIMIT :counted"
             else:
                 values[f"c{i}"] = self.engine.written(match)
-                source = f"{self.engine.matches.format(q=f'c{i}')} ORDER BY {self.engine.rid} LIMIT :counted"
+                source = f"{self.engine.matches.format(q=f'c{i}')}{self.engine.best_first} LIMIT :counted"
             # a long row each: rows cost more than what is in them
             branches.append(f"SELECT {i} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({source}) AS m")
         return " UNION ALL ".join(branches), values
@@ -454,7 +454,7 @@ class _Search:
             branches.append(f"SELECT {-1 - i} AS i, {together} AS rids FROM ({near}) AS w{i}")
         if matches and self._is_intricate():
             values |= {"near": self.engine.written(self._narrowed(self._structured())), "few": _CLASSIFIED + 1}
-            near = f"{self.engine.matches.format(q='near')} ORDER BY {self.engine.sparse} LIMIT :few"
+            near = f"{self.engine.matches.format(q='near')}{self.engine.best_first} LIMIT :few"
             branches.append(f"SELECT {len(matches)} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({near}) AS m")
         if not branches:
             return []
