@@ -81,6 +81,11 @@ def row_number(document: Document, facet_set: int) -> int:
     return (rank(document) << FACET_SET_BITS | facet_set) << _OWN_BITS | own
 
 
+def least_number(kind: str) -> int:
+    """No document of the kind has a row number below."""
+    return _KINDS.get(kind, _OTHER_KIND) << 9 << FACET_SET_BITS << _OWN_BITS
+
+
 def next_number(number: int) -> int:
     """The next row number of the same rank and facets."""
     return number & ~_LAST_OWN | (number + 1) & _LAST_OWN

@@ -42,6 +42,7 @@ class Engine(Protocol):
     matches: str  # a SELECT of `rid` from the texts that match the bound parameter named {q}; more conditions may follow
     titles: str  # the same of titles alone, for expressions that name `title_fields`
     title_fields: int
+    in_titles: str  # a condition beside those of `matches`: the title meets {q} too; empty where this finds nothing sooner
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
     best_first: str  # puts matches of which only some are wanted in order of rank, where that costs nothing
@@ -76,7 +77,7 @@ class _Sqlite:
     """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before."""
 
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
-    titles, title_fields = matches, TITLE
+    titles, title_fields, in_titles = matches, TITLE, ""
     rid = sparse = "rowid"
     best_first = " ORDER BY rowid"
     both, either, but = " AND ", " OR ", "(({}) NOT ({}))"
@@ -168,7 +169,8 @@ class _Postgresql:
     one_of = "{} = ANY(CAST(:{texts} AS text[]))"
     among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"
     matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
-    titles, title_fields = "SELECT rid FROM search_text WHERE title_words @@ CAST(:{q} AS tsquery)", EVERYWHERE
+    in_titles = "title_words @@ CAST(:{q} AS tsquery)"
+    titles, title_fields = f"SELECT rid FROM search_text WHERE {in_titles}", EVERYWHERE
 
     def create_text(self, connection: sa.Connection) -> None:
         stored = ", ".join(f"{name} text NOT NULL" for name in STORED)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from dataproducts.catalog.search import analysis, cursors, engines
 from dataproducts.catalog.search import combinations as combinations_of
 from dataproducts.catalog.search import facets as facets_of
-from dataproducts.catalog.search.documents import FACETS, facet_sets, least_browse_rank
+from dataproducts.catalog.search.documents import FACETS, facet_sets, least_browse_rank, least_number
 from dataproducts.catalog.search.explaining import Explanation, Matched
 from dataproducts.catalog.search.familiar import look_up
 from dataproducts.catalog.search.matching import (
@@ -241,27 +241,43 @@ class _Search:
     def _staged(self, place: tuple[cursors.Key, ...] | None) -> tuple[str, dict[str, Any]]:
         """Of many hits: one step after the other, until the page is full."""
         start, after = (int(place[0]) % 10, int(place[1])) if place else (0, -1)
-        values: dict[str, Any] = {"after": after, "none": -1, "limit": self.request.limit + 1}
+        least = min(map(least_number, self.facets["kind"])) - 1 if "kind" in self.facets else -1
+        values: dict[str, Any] = {"after": max(after, least), "least": least, "limit": self.request.limit + 1}
         steps = self._steps()
         start = min(start, len(steps) - 1)
         rid = self.engine.rid
-        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
-        order = rid if fewest >= engines.PLENTY else self.engine.sparse
         written = [self.engine.written(step) for step in steps]
         demands = [self.engine.written(one) for one in facets_of.required(self.facets)]
         unwanted = [self.engine.written(one) for one in [refused(self.query)] if one is not None]
+        order, titles = (rid, {}) if self._are_hits_plenty() else (self.engine.sparse, self._by_titles())
         branches = []
         for step in range(start, len(steps)):
             but = [*(written[i] for i in _EARLIER[step]), *unwanted]
             wanted = self.engine.both.join([written[step], *demands])
             values[f"q{step}"] = self.engine.but.format(wanted, self.engine.either.join(but)) if but else wanted
             matches = self.engine.matches.format(q=f"q{step}")
+            if step in titles:
+                values[f"t{step}"] = titles[step]
+                matches = f"{matches} AND {self.engine.in_titles.format(q=f't{step}')}"
             branches.append(
                 f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
-                f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
+                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values
+
+    def _are_hits_plenty(self) -> bool:
+        """Whether a walk in order of rank likely meets hits soon: of several words one may be common where the other is not."""
+        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
+        return fewest >= engines.PLENTY and len(self.query.clauses) == 1
+
+    def _by_titles(self) -> dict[int, str]:
+        """For the steps that look at titles only, what titles have to meet by themselves, where the database has those apart."""
+        if not self.engine.in_titles or any(term.is_phrase for clause in self.query.clauses for term in clause):
+            return {}
+        fields = self.engine.title_fields
+        ways = {_TITLED: asked(self.query, fields, None), _TITLED_LIKE: asked(self.query, fields, self.familiar)}
+        return {step: self.engine.written(way) for step, way in ways.items()}
 
     def _classified(self, place: tuple[cursors.Key, ...] | None, these: Numbers, others: Numbers) -> list[Any]:
         """A page of hits that are known: `these`, few, held against the steps here, which costs less than asking for every step; then
@@ -558,6 +574,7 @@ _STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 0}
 # the widest of the steps before each
 _EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 2, 3), (1, 2, 4), (1, 2, 4, 5), (1, 2, 6), (1, 2, 7))
 _WIDEST = _EARLIER[8]
+_TITLED, _TITLED_LIKE = 3, 5  # the steps that look at titles only
 _NO_TOKEN = NAME  # stands in no text
 _ORDERS = {
     "relevance": ("d.browse, d.title_key, d.rid", "(d.browse, d.title_key, d.rid) > (:p0, :p1, :p2)"),
