@@ -170,7 +170,7 @@ def test_hits_of_several_words_are_ordered_as_step_by_step(
     asked: list[bool] = []
     near = searching._Search._classified
     monkeypatch.setattr(searching._Search, "_classified", lambda *args: asked.append(True) or near(*args))
-    monkeypatch.setattr(searching, "_CLASSIFIED", 25)
+    monkeypatch.setattr(searching, "_CLASSIFIED", 40)
     at_once = walked()
     assert asked
     asked.clear()
@@ -194,8 +194,8 @@ def pairs(backend: Any) -> Any:
 def _pair(i: int, kind: str) -> Document:
     title = {0: "Laks fangst", 1: "Laksefangster", 2: "Torsk", 3: "Torskefangst"}.get(i, f"Sjømat {i}")
     text = ("laks, torsk og fangst",)
-    words = ("fangst", "laks") if i % 9 == 4 else ()
-    own = {"names": (f"{kind}{i}",), "title": (title,), "columns": words, "text": text}
+    columns, keywords = (("fangst", "laks") if i % 9 == place else () for place in (4, 2))
+    own = {"names": (f"{kind}{i}",), "title": (title,), "columns": columns, "keywords": keywords, "text": text}
     return Document(f"{kind}:p/x{i}", kind, **own, standing=i % 5 / 5, deprecated=i % 4 == 0)  # type: ignore[arg-type]
 
 
