@@ -47,8 +47,9 @@ def derived(datasets: Mapping[str, Dataset], asked: str, columns: Iterable[str])
             elif not own:
                 untold.add(name)
     told = {name: tuple(_with_sources(datasets[name].contract, one) for one in sorted(sets)) for name, sets in found.items()}
+    views = {n for n, d in datasets.items() if d.declaration.view is not None}  # which show at once what is right
     further = {n for n, d in datasets.items() if n not in found and {i.dataset for i in d.declaration.inputs.values()} & untold}
-    return Derived(told, tuple(sorted((untold | further) - found.keys())))
+    return Derived(told, tuple(sorted((untold | further) - found.keys() - views)))
 
 
 def _mapped(upstream: Contract, dataset: Dataset, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

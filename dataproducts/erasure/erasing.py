@@ -112,6 +112,9 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
             f"{name} has no history in {world.root}, so there is nothing to erase; `dataproducts list` shows what there is"
         )
     declared = world.datasets.get(name)
+    if declared is not None and declared.declaration.view is not None:
+        read = " or ".join(sorted({i.dataset for i in declared.declaration.inputs.values()}))
+        raise UnknownDataset(f"{name} is a view and holds no rows; erase from {read}, which it reads")
     key = declared.contract.key if declared is not None else tables[-1].key
     keys = Keys.of(name, key, declared.contract.dtypes if declared is not None else tables[-1].dtypes, texts)
     reach = derived(world.datasets, name, keys.columns)
@@ -232,8 +235,9 @@ def _elsewhere(world: World, erased: Mapping[str, Erased], touched: Mapping[str,
 
 
 def _erased_versions(world: World, name: str) -> set[tuple[str, int]]:
-    """Every version that an erasure has touched, this one or an earlier."""
-    return {(v.partition, v.number) for v in DatasetHistory(world.root, name).versions() if "at" in v.note.get("erased", {})}
+    """Every version that an erasure has touched, this one or an earlier; of a view all, for what is kept of them showed others' rows."""
+    versions = DatasetHistory(world.root, name).versions()
+    return {(v.partition, v.number) for v in versions if v.is_view or "at" in v.note.get("erased", {})}
 
 
 def refuse_telling(made: Plan, *texts: str) -> None:

@@ -55,7 +55,7 @@ def tell(instance: dg.DagsterInstance, dataset: Dataset, touched: set[tuple[str,
 
     d = dataset.declaration
     for partition, version in dataset.history().current(major=d.contract.version.major).items():
-        if (partition, version.number) not in touched:
+        if (partition, version.number) not in touched or version.is_view:
             continue
         keys = [partition] if d.partitions is not None else None
         records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=d.key, asset_partitions=keys), limit=1).records

@@ -18,13 +18,14 @@ import polars as pl
 
 from dataproducts.erasure.secret import Secret
 from dataproducts.errors import DeclarationError
+from dataproducts.history.ledger import THROUGH, VIEW
 
 ERASED = "erased"
 """Stands where a value stood in a note or a text; also the name in a version's note."""
 
 _LONG_ENOUGH = 6  # characters a value needs to be looked for inside text; a shorter one stands there by chance
 _KIT = frozenset(
-    {"run", "received", "refused", "inputs", "between", "replayed", "replayed_rows", "kafka", ERASED}
+    {"run", "received", "refused", "inputs", "between", "replayed", "replayed_rows", "kafka", ERASED, VIEW, THROUGH}
 )  # notes of the kit's own
 _FREE = (pl.String, pl.Int64, pl.Boolean, pl.Date, pl.Decimal, pl.Datetime, pl.Binary)
 
