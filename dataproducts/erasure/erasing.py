@@ -12,6 +12,7 @@ import polars as pl
 
 from dataproducts.erasure import places
 from dataproducts.erasure.derived import Columns, Derived, derived
+from dataproducts.erasure.emptying import Empties, emptying
 from dataproducts.erasure.keys import Keys
 from dataproducts.erasure.registry import LINKS, QUARANTINE, Line, Registry
 from dataproducts.erasure.rewriting import Read, found, rewrite
@@ -87,22 +88,29 @@ class World:
 
 @dataclass
 class Plan:
-    """What an erasure would do; nothing is written yet. `erased` knows the values, and stays in this process."""
+    """What an erasure would do; nothing is written yet. `erased` knows the values, and stays in this process.
+
+    `empties` are, by dataset, the columns whose values go where rows stay; where there are none the rows go.
+    """
 
     world: World
     keys: Keys
     reach: Derived
     report: Report
     read: Read = field(default_factory=dict)
+    empties: Mapping[str, Empties] = field(default_factory=dict)
 
     def erased(self, dataset: str, at_hand: Secret | None = None) -> Erased:
         """Those to erase from one of the datasets; by hash as well where the secret is given."""
-        return Erased(dataset, tuple(_known(one, self.keys, at_hand) for one in self.reach.columns[dataset]), 0)
+        empties = self.empties.get(dataset, ())
+        subjects = tuple(replace(_known(one, self.keys, at_hand), empties=empties) for one in self.reach.columns[dataset])
+        return Erased(dataset, (), 0, emptied=subjects) if empties else Erased(dataset, subjects, 0)
 
 
-def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: bool = False) -> Plan:
+def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: bool = False, only_personal: bool = False) -> Plan:
     """Look for keys in a dataset and in all that is made from it. Reads the columns that tell, and writes nothing.
 
+    With `only_personal` rows stay, and the values of their personal columns go.
     Raises UnknownDataset for a dataset or a key that is nowhere (with `lenient` a key may be), MalformedKey, DeclarationError.
     """
     history = DatasetHistory(world.root, name)
@@ -118,9 +126,10 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
     key = declared.contract.key if declared is not None else tables[-1].key
     keys = Keys.of(name, key, declared.contract.dtypes if declared is not None else tables[-1].dtypes, texts)
     reach = derived(world.datasets, name, keys.columns)
+    reach, empties = emptying(world, name, reach) if only_personal else (reach, {})
     named, others = keys.spelled, _other_pseudonyms(world, keys, reach)
     keys = replace(keys, spelled=keys.spelled.union(*others.values()))
-    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold))
+    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold), empties=empties)
     met: set[str] = set()
     for dataset in reach.columns:
         erased = made.erased(dataset)
@@ -157,13 +166,26 @@ def erase(made: Plan, *, reason: str, ground: str = "", who: str, say: Callable[
     registry = Registry(made.world.root).refresh()
     erasure, now = uuid.uuid4().hex, datetime.now(UTC)
     lines = [
-        Line(erasure, "begun", now, who, ground, reason, made.report.dataset, dataset, columns, digest, at_hand.name)
+        Line(
+            erasure,
+            "begun",
+            now,
+            who,
+            ground,
+            reason,
+            made.report.dataset,
+            dataset,
+            columns,
+            digest,
+            at_hand.name,
+            made.empties.get(dataset, ()),
+        )
         for dataset, sets in made.reach.columns.items()
         for columns in sets
         for digest in at_hand.hashed(sorted(made.keys.spelled))
     ]
     unfinished = registry.open()
-    known = {(line.dataset, line.columns, line.hash) for line in registry.lines if line.erasure not in unfinished}
+    known = {_what(line) for line in registry.lines if line.erasure not in unfinished}
     again = next((one for one, held in unfinished.items() if {_what(x) for x in lines} <= {_what(x) for x in held}), None)
     if again is not None:
         erasure = again
@@ -277,5 +299,5 @@ def _dtypes(world: World, name: str) -> Mapping[str, Any]:
     return declared.contract.dtypes if declared is not None else DatasetHistory(world.root, name).tables()[-1].dtypes
 
 
-def _what(line: Line) -> tuple[str, Columns, str]:
-    return line.dataset, line.columns, line.hash
+def _what(line: Line) -> tuple[str, Columns, str, Empties]:
+    return line.dataset, line.columns, line.hash, line.empties

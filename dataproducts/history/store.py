@@ -332,19 +332,23 @@ def _same(held: Version | None, draft: Draft, contract: Contract) -> bool:
 
 
 def _obeying(draft: Draft, erased: Erased, contract: Contract) -> Draft:
-    """The draft without the rows of those who are erased."""
+    """The draft without the rows of those who are erased, and without the values that are."""
     if draft.obeys >= erased.count:
         return draft
-    lost = sum(int(erased.hits(chunk).sum()) for chunk in draft.chunks()) if draft.rows else 0
+    lost, held = 0, False
+    for chunk in draft.chunks() if draft.rows else ():
+        lost += int(erased.hits(chunk).sum())
+        held = held or bool(erased.held(chunk).any())
     note = erased.scrubbed(draft.note)
-    if not lost:
+    if not lost and not held:
         return replace(draft, note=note, obeys=erased.count)
 
     def kept() -> Iterator[pl.DataFrame]:
         for chunk in draft.chunks():
             yield erased.without(chunk)
 
-    note["erased"] = {"count": note.get("erased", {}).get("count", 0) + lost}
+    if lost:
+        note["erased"] = {"count": note.get("erased", {}).get("count", 0) + lost}
     digest = content_hash(kept(), contract.dtypes)
     return replace(draft, chunks=kept, rows=draft.rows - lost, content_hash=digest, note=note, obeys=erased.count)
 

@@ -160,6 +160,8 @@ class OutputPort(ABC):
     """How many partitions of a backfill one run delivers; None: as many as one run of the dataset makes."""
     takes_views: ClassVar[bool] = False
     """Whether a dataset that stores no rows can leave through it."""
+    empties: ClassVar[bool] = False
+    """Whether values can be erased at it where rows stay."""
 
     @property
     def name(self) -> str:

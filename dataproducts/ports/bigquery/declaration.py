@@ -36,6 +36,7 @@ class BigQuery(OutputPort):
     kind: ClassVar[Literal["bigquery", "kafka", "file"]] = "bigquery"
     partitions_per_run: ClassVar[int | None] = 1_000  # a load job carries them all, and BigQuery counts load jobs
     takes_views: ClassVar[bool] = True
+    empties: ClassVar[bool] = True
 
     dataset: str | None = None
     table: str | None = None
