@@ -93,8 +93,10 @@ class Declaration:
 
     @property
     def code_version(self) -> str:
-        """That of the contract, and of the query where one makes the rows."""
-        return self.contract.code_version + (f".{self.query.text.digest}" if self.query is not None else "")
+        """That of the contract, of the query where one makes the rows, and of the suppression where cells are hidden."""
+        made = [self.query.text.digest] if self.query is not None else []
+        hidden = [self.limits.suppression.digest] if self.limits.suppression is not None else []
+        return ".".join([self.contract.code_version, *made, *hidden])
 
 
 class Dataset(dg.AssetsDefinition):

@@ -14,6 +14,7 @@ from dataproducts.erasure import places
 from dataproducts.erasure.derived import Columns, Derived, derived
 from dataproducts.erasure.emptying import Empties, emptying
 from dataproducts.erasure.keys import Keys
+from dataproducts.erasure.pseudonymized import Become, become
 from dataproducts.erasure.registry import LINKS, QUARANTINE, Line, Registry
 from dataproducts.erasure.rewriting import Read, found, rewrite
 from dataproducts.erasure.secret import Secret, secret
@@ -99,12 +100,18 @@ class Plan:
     report: Report
     read: Read = field(default_factory=dict)
     empties: Mapping[str, Empties] = field(default_factory=dict)
+    become: Become = field(default_factory=dict)
 
     def erased(self, dataset: str, at_hand: Secret | None = None) -> Erased:
         """Those to erase from one of the datasets; by hash as well where the secret is given."""
         empties = self.empties.get(dataset, ())
-        subjects = tuple(replace(_known(one, self.keys, at_hand), empties=empties) for one in self.reach.columns[dataset])
+        each = [(one, self.spelled(dataset, one)) for one in self.reach.columns[dataset]]
+        subjects = tuple(replace(_known(one, spelled, at_hand), empties=empties) for one, spelled in each)
         return Erased(dataset, (), 0, emptied=subjects) if empties else Erased(dataset, subjects, 0)
+
+    def spelled(self, dataset: str, columns: Columns) -> frozenset[str]:
+        """The values of those columns that are the keys', or were made of them."""
+        return frozenset(text for text, first in self.become[dataset, columns].items() if first in self.keys.spelled)
 
 
 def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: bool = False, only_personal: bool = False) -> Plan:
@@ -129,7 +136,8 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
     reach, empties = emptying(world, name, reach) if only_personal else (reach, {})
     named, others = keys.spelled, _other_pseudonyms(world, keys, reach)
     keys = replace(keys, spelled=keys.spelled.union(*others.values()))
-    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold), empties=empties)
+    values = _with_links(world, become(keys.spelled, reach))
+    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold), empties=empties, become=values)
     met: set[str] = set()
     for dataset in reach.columns:
         erased = made.erased(dataset)
@@ -139,7 +147,8 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
         made.report.places.append(Place(dataset, rows.rows, versions=rows.versions))
         if kept.rows:
             made.report.places.append(Place(f"{dataset}, quarantine", kept.rows, versions=kept.versions))
-        met |= rows.values & keys.spelled
+        first = {text: of for columns in reach.columns[dataset] for text, of in values[dataset, columns].items()}
+        met |= {first[text] for text in rows.values if text in first}
         for value in named - met if kept.rows and not lenient else ():
             one = replace(made, keys=replace(keys, spelled=frozenset({value}))).erased(dataset)
             met |= {value} if found(refused, one.of_quarantine()).rows else set()
@@ -182,7 +191,7 @@ def erase(made: Plan, *, reason: str, ground: str = "", who: str, say: Callable[
         )
         for dataset, sets in made.reach.columns.items()
         for columns in sets
-        for digest in at_hand.hashed(sorted(made.keys.spelled))
+        for digest in at_hand.hashed(sorted(made.spelled(dataset, columns)))
     ]
     unfinished = registry.open()
     known = {_what(line) for line in registry.lines if line.erasure not in unfinished}
@@ -264,15 +273,28 @@ def _erased_versions(world: World, name: str) -> set[tuple[str, int]]:
 
 def refuse_telling(made: Plan, *texts: str) -> None:
     """Raise HistoryError where a reason names the one who is to be forgotten: the registry keeps it for ever."""
-    shown = Erased(made.report.dataset, tuple(_known(one, made.keys, None) for one in made.reach.columns[made.report.dataset]), 0)
+    shown = Erased(made.report.dataset, tuple(_known(one, made.keys.spelled, None) for one in made.reach.columns[made.report.dataset]), 0)
     if any(shown.scrubbed_text(text) != text for text in texts):
         raise HistoryError("the reason or ground names the key itself, and the registry keeps both for ever; say it without")
 
 
-def _known(columns: Columns, keys: Keys, at_hand: Secret | None) -> Subjects:
-    hashes = frozenset(at_hand.hashed(keys.spelled)) if at_hand is not None else frozenset()
+def _known(columns: Columns, spelled: frozenset[str], at_hand: Secret | None) -> Subjects:
+    hashes = frozenset(at_hand.hashed(spelled)) if at_hand is not None else frozenset()
     names, sources = tuple(n for n, _ in columns), tuple(s for _, s in columns)
-    return Subjects(names, sources, hashes, at_hand or Secret(b""), keys.spelled)
+    return Subjects(names, sources, hashes, at_hand or Secret(b""), spelled)
+
+
+def _with_links(world: World, values: Become) -> Become:
+    """Also the pseudonyms of the same people under keys that are no longer held, as far as links lead to them."""
+    found = {}
+    for (dataset, columns), texts in values.items():
+        links = Links(world.root, dataset).all() if DatasetHistory(world.root, dataset + LINKS).tables() else None
+        more: dict[str, str] = {}
+        if links is not None and len(columns) == 1:
+            for text, first in texts.items():
+                more |= {spelled_texts([one]): first for one in Links.same([text.partition(":")[2]], links)}
+        found[dataset, columns] = {**more, **texts}
+    return found
 
 
 def _other_pseudonyms(world: World, keys: Keys, reach: Derived) -> dict[str, set[str]]:

@@ -44,6 +44,16 @@ def spelled_texts(texts: Sequence[str]) -> str:
     return "".join(f"{len(text.encode())}:{text}" for text in texts)
 
 
+def unspelled(text: str) -> list[str]:
+    """The texts that `spelled_texts` put together."""
+    rest, found = text.encode(), []
+    while rest:
+        length, _, rest = rest.partition(b":")
+        found.append(rest[: int(length)].decode())
+        rest = rest[int(length) :]
+    return found
+
+
 def refuse_type(dataset: str, name: str, dtype: pl.DataType) -> None:
     """Raise DeclarationError for a column whose values cannot name anybody."""
     if not isinstance(dtype, _FREE):
