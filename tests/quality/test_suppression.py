@@ -180,7 +180,7 @@ def test_another_suppression_is_another_code_version(product: Any) -> None:
         product.datasets.clear()
         made = product.dataset(
             schema=pa.DataFrameSchema(columns), name="counts", suppression=dp.Suppression("number", threshold, within=within)
-        )(lambda: [])
+        )(list)
         versions.append(made.declaration.code_version)
     assert len(set(versions[:3])) == 3
     assert versions[2] == versions[3]
