@@ -80,6 +80,8 @@ class Declaration:
     """What makes the rows, of a SQL dataset."""
     view: Statement | None = None
     """The query as it was declared, where it stores no rows."""
+    script: str = ""
+    """Digest of what makes the rows, of a script dataset."""
 
     @property
     def name(self) -> str:
@@ -93,10 +95,10 @@ class Declaration:
 
     @property
     def code_version(self) -> str:
-        """That of the contract, of the query where one makes the rows, and of the suppression where cells are hidden."""
-        made = [self.query.text.digest] if self.query is not None else []
-        hidden = [self.limits.suppression.digest] if self.limits.suppression is not None else []
-        return ".".join([self.contract.code_version, *made, *hidden])
+        """That of the contract, of the query or the script where one makes the rows, and of the suppression where cells are hidden."""
+        own = self.query.text.digest if self.query is not None else self.script
+        hidden = self.limits.suppression.digest if self.limits.suppression is not None else ""
+        return ".".join(filter(None, (self.contract.code_version, own, hidden)))
 
 
 class Dataset(dg.AssetsDefinition):
