@@ -145,6 +145,7 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
         "arbeidsplassen_automation": "RUNNING",
         "enhetsregisteret_automation": "RUNNING",
         "enhetsregisteret_fjernet": "RUNNING",
+        "arbeidsplassen_tatt_ned": "RUNNING",
         "fist_automation": "RUNNING",
         "publish_metadata": "RUNNING",
     }
@@ -421,6 +422,7 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
         "arbeidsplassen_automation",
         "enhetsregisteret_automation",
         "enhetsregisteret_fjernet",
+        "arbeidsplassen_tatt_ned",
         "fist_automation",
         "publish_metadata",
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dataproducts.examples import forgetting, running
+from dataproducts.examples import forgetting, personal, running
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
@@ -47,7 +47,8 @@ def run_all(products: Mapping[str, DataProduct], log: Callable[[str], object]) -
     for name in sorted(products):
         outcomes = []
         for path in running.files(products[name].folder):
-            outcome = running.run(path)
+            source = path.read_text(encoding="utf-8", errors="replace")
+            outcome = personal.refused(running.run(path), source, products)
             outcomes.append(outcome)
             log(f"{name}/{path.name}: {outcome.problem or f'passed in {outcome.seconds:.1f} s'}")
             if outcome.problem:
