@@ -9,6 +9,12 @@ from dataproducts import settings
 
 _DAGSTER_YAML = """\
 # Dagster's own state: SQLite files beside this one. A broken contract must not be run again; lost machines may be.
+event_log_storage:
+  module: dataproducts.event_log
+  class: LocalEventLog
+  config:
+    base_dir:
+      env: DAGSTER_HOME
 telemetry:
   enabled: false
 nux:
