@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -107,13 +109,12 @@ def _nights(instance: Any, catalog: _Catalog, sandboxes: Sequence[Upstream], tod
             for sandbox in sandboxes:
                 sandbox.travel(day)
             for span in _missing(located, day):
-                failures += _run(repository, instance, span)
+                failures += _attended(partial(_run, repository, instance, span), greet)
                 heard.update(span.assets)
-                greet()
             catalog.tell(instance)
             step(f"night of {day}")
         for silent in _silent_ports(located, heard):
-            failures += _run(repository, instance, silent)
+            failures += _attended(partial(_run, repository, instance, silent), greet)
     for sandbox in sandboxes:
         sandbox.travel(days[-1] if days else None)  # what is kept of today was published today, however early it is
         sandbox.travel(None)
@@ -129,6 +130,19 @@ def _cancel_what_was_killed(instance: Any) -> None:
         if run.parent_run_id is not None:  # somebody had it run again, with its tags
             continue
         instance.report_run_canceled(run, "`dataproducts up` was killed while this ran; what it left out is made by another run.")
+
+
+def _attended(run: Callable[[], list[str]], greet: Callable[[], object]) -> list[str]:
+    """What a run gives; greets meanwhile. In the main thread Dagster would take an interrupt for a failure of the run, and go on."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            while not wait([running], timeout=0.2).done:
+                greet()
+            return running.result()
+        except KeyboardInterrupt:
+            print("\nStopping, when the run that is under way has ended ...", file=sys.stderr, flush=True)
+            raise
 
 
 def _run(repository: Any, instance: Any, span: _Span) -> list[str]:
