@@ -77,6 +77,8 @@ class Declaration:
     personal_reason: str | None = None
     query: Query | None = None
     """What makes the rows, of a SQL dataset."""
+    script: str = ""
+    """Digest of what makes the rows, of a script dataset."""
 
     @property
     def name(self) -> str:
@@ -90,8 +92,9 @@ class Declaration:
 
     @property
     def code_version(self) -> str:
-        """That of the contract, and of the query where one makes the rows."""
-        return self.contract.code_version + (f".{self.query.text.digest}" if self.query is not None else "")
+        """That of the contract, and of the query or the script where one makes the rows."""
+        own = self.query.text.digest if self.query is not None else self.script
+        return ".".join(filter(None, (self.contract.code_version, own)))
 
 
 class Dataset(dg.AssetsDefinition):

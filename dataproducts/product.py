@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -28,10 +29,12 @@ from dataproducts.inputs import Input, Reaching
 from dataproducts.materialization import Limits
 from dataproducts.port_asset import PortAsset, refuse_doubles
 from dataproducts.ports.port import OutputPort
-from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts
+from dataproducts.product_facts import AccessLevel, PersonalData, ProductFacts, kibibytes
 from dataproducts.product_file import load_facts
 from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.quality.suppression import Suppression
+from dataproducts.script_run import ScriptRun
+from dataproducts.scripts.script import Script
 from dataproducts.source import InputPort
 from dataproducts.sql.statement import Statement
 from dataproducts.sql.text import SqlText
@@ -128,7 +131,7 @@ class DataProduct:
                 facts=self.facts,
                 contract=contract,
                 title=title or own.replace("_", " ").capitalize(),
-                description=inspect.cleandoc(description or function.__doc__ or contract.description),
+                description=inspect.cleandoc(description or (inspect.isroutine(function) and function.__doc__) or contract.description),
                 partitions=partitions,
                 limits=Limits(
                     least_rows=(1 if kind == "snapshot" else 0) if least_rows is None else least_rows,
@@ -152,10 +155,13 @@ class DataProduct:
                 personal=str(personal) if personal is not None else None,
                 personal_reason=personal_reason,
             )
+            if isinstance(function, Script):
+                function.refuse_faults(contract)
+                declaration = replace(declaration, script=function.digest)
             if isinstance(function, Statement):
                 declaration = replace(declaration, query=function.checked(contract, declaration.inputs, partitions is not None))
             self._check(declaration)
-            run = SqlRun(declaration, function) if isinstance(function, Statement) else Run(declaration, function)
+            run = _run(declaration, function)
             return self._keep(Dataset.of(declaration, function, run, run.resources), ports)
 
         return declare
@@ -182,6 +188,60 @@ class DataProduct:
         said = description or statement.text.remark or None
         statement.dataset = self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
         return statement.dataset
+
+    def script_dataset(
+        self,
+        file: str,
+        *,
+        schema: Any,
+        name: str | None = None,
+        repository: str | None = None,
+        ref: str = "main",
+        requirements: str | None = None,
+        arguments: Sequence[str] = (),
+        output: str = "output.parquet",
+        environment: Mapping[str, str] | None = None,
+        secrets: Sequence[str] = (),
+        timeout: timedelta = timedelta(hours=1),
+        memory: str | None = None,
+        inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
+        description: str | None = None,
+        kinds: Sequence[str] = (),
+        **options: Any,
+    ) -> Dataset:
+        """Declare a dataset whose rows an existing script (.py, .sh, .R), notebook (.ipynb) or Quarto document (.qmd) hands over.
+
+        It runs as a process of its own, in a copy of its folder, once for each partition, and writes its rows to the file that
+        DATAPRODUCTS_OUTPUT names, or to `output` beside itself: Parquet, CSV or JSON. DATAPRODUCTS_PARTITION is the partition's key, and
+        DATAPRODUCTS_INPUT_<NAME> a Parquet file of each input; a notebook gets `partition`, `output` and the inputs' names as
+        parameters. In `arguments`, {partition}, {output} and {input:name} stand for these.
+
+        `file` is in the product's folder, or with `repository` in a git repository at `ref` (branch, tag or commit). `requirements` is a
+        file beside it whose packages are installed by uv into an environment of its own. `environment` and `secrets` (names of variables of
+        ours) are all that it sees of the environment. It is stopped after `timeout`, and held to `memory` (such as "2Gi") on Linux.
+        `options` are those of `dataset`. Raises DeclarationError for what cannot be run.
+        """
+        own = name or Path(file).stem
+        upstream = inputs if isinstance(inputs, Mapping) else {_name_of(d, f"{self.name}/{own}"): d for d in inputs}
+        if memory is not None and not re.fullmatch(r"[1-9][0-9]*[KMG]i", memory):
+            raise DeclarationError(f"{self.name}/{own}: {memory!r} is no amount of memory; write it as 512Mi or 2Gi")
+        script = Script(
+            name=own,
+            file=file,
+            folder=self.folder,
+            repository=repository,
+            ref=ref,
+            requirements=requirements,
+            arguments=tuple(arguments),
+            output=output,
+            environment=dict(environment or {}),
+            secrets=tuple(secrets),
+            timeout=timeout,
+            memory=kibibytes(memory) * 1024 if memory is not None else None,
+            inputs=tuple(upstream),
+        )
+        kind = [script.kind] if script.kind is not None else []
+        return self.dataset(schema=schema, name=own, inputs=upstream, description=description, kinds=[*kind, *kinds], **options)(script)
 
     def history(
         self,
@@ -252,7 +312,7 @@ class DataProduct:
         ports = [port for of_dataset in self.ports.values() for port in of_dataset]
         if ports or any(d.automation is not None for d in declared):
             self._automate()
-        schedules = [s for d in declared if d.schedule for s in _schedules(d)]
+        schedules = [s for d in map(self._scheduled, declared) if d.schedule for s in _schedules(d)]
         more: dict[str, list[Any]] = {"schedules": [], "sensors": [], "jobs": [], "asset_checks": [], "assets": []}
         for item in self._more:
             more[_sort(item)].append(item)
@@ -264,6 +324,13 @@ class DataProduct:
             jobs=more["jobs"],
             resources=dict(resources or {}),
         )
+
+    def _scheduled(self, declaration: Declaration) -> Declaration:
+        """With the product's own schedule, where the dataset has none and follows from no other."""
+        schedule = self.facts.runtime.schedule
+        if schedule is None or declaration.schedule or declaration.automation is not None:
+            return declaration
+        return replace(declaration, schedule=schedule.cron, time_zone=schedule.time_zone)
 
     def _automate(self) -> None:
         """One automation sensor per product: a slow one must not hold up the others, and it is on from the start."""
@@ -286,8 +353,6 @@ class DataProduct:
         return dataset
 
     def _check(self, d: Declaration) -> None:
-        import re
-
         if not re.fullmatch(_NAME, d.name):
             raise DeclarationError(f"{d.contract.dataset}: a dataset's name is lower-case letters, digits and underscores")
         if d.name in self.datasets:
@@ -326,6 +391,14 @@ class DataProduct:
             raise DeclarationError(
                 f"{d.contract.dataset} holds personal data ({personal}), so its access is 'restricted', not {d.access!r}"
             )
+
+
+def _run(declaration: Declaration, function: Any) -> Run:
+    if isinstance(function, Statement):
+        return SqlRun(declaration, function)
+    if isinstance(function, Script):
+        return ScriptRun(declaration, function)
+    return Run(declaration, function)
 
 
 def _name_of(given: Dataset | Reaching, taker: str) -> str:

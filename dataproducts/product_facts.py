@@ -13,11 +13,14 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import available_timezones
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from dataproducts import cron
 
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "product.schema.json"
 EU_AUTHORITY = "http://publications.europa.eu/resource/authority/"
@@ -84,6 +87,18 @@ def _organization_number(number: str) -> str:
     return number
 
 
+def _cron_line(line: str) -> str:
+    if (fault := cron.fault(line)) is not None:
+        raise ValueError(fault)
+    return line
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone; write one as Europe/Oslo")
+    return name
+
+
 def _day(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise PydanticCustomError("date", "wrong form")  # pydantic would read a number as seconds since 1970
@@ -109,6 +124,18 @@ Version = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){1,2}$", title="versio
 OrganizationNumber = Annotated[
     str, Field(pattern=r"^[89][0-9]{8}$", title="Norwegian organization number"), AfterValidator(_organization_number)
 ]
+Cron = Annotated[str, Field(title="cron line"), AfterValidator(_cron_line)]
+TimeZone = Annotated[str, Field(title="time zone"), AfterValidator(_time_zone)]
+Cpu = Annotated[str, Field(pattern=r"^[1-9][0-9]*m?$", title="number of processors such as 2 or 500m (thousandths)")]
+Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]*[KMG]i$", title="amount of memory such as 512Mi or 2Gi")]
+Host = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[1-9][0-9]{0,4})?$", title="host name")
+]
+Object = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", title="Kubernetes name of a-z, 0-9 and -")]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$", title="label of Kubernetes")]
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$", title="environment variable")]
+Tries = Annotated[int, Field(ge=0, le=10, title="number from 0 to 10")]
+Minutes = Annotated[int, Field(ge=1, le=10_080, title="number of minutes from 1 to 10080")]
 Day = Annotated[date, Field(title="date, written YYYY-MM-DD"), BeforeValidator(_day)]
 Each = Annotated[tuple[T, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
 
@@ -248,6 +275,62 @@ class Source(_Facts):
     url: Url | None = _fact("Its documentation.", default=None)
 
 
+class Schedule(_Facts):
+    """When datasets are made that neither have a schedule of their own nor follow from others."""
+
+    cron: Cron = _fact("Minute, hour, day of the month, month and day of the week, in quotes.")
+    time_zone: TimeZone = _fact("Whose clock it goes by.", default="Europe/Oslo")
+
+
+class Resources(_Facts):
+    """What one run takes of a cluster."""
+
+    cpu: Cpu = _fact("Processors that are kept for it; it may use what is free beside.", default="200m")
+    memory: Memory = _fact("Memory that is kept for it.", default="512Mi")
+    memory_limit: Memory | None = _fact("Memory at which it is ended; twice what is kept where left out.", default=None)
+    scratch: Memory = _fact("Room on disk for what is too large for memory.", default="2Gi")
+
+    @pydantic.field_validator("memory_limit")
+    @classmethod
+    def _not_below(cls, limit: str | None, info: ValidationInfo) -> str | None:
+        if limit is not None and kibibytes(limit) < kibibytes(info.data.get("memory", limit)):
+            raise ValueError(f"is less than the memory kept for it, {info.data['memory']}")
+        return limit
+
+
+def kibibytes(memory: str) -> int:
+    """An amount such as 512Mi as a number."""
+    return int(memory[:-2]) * int(1024 ** "KMG".index(memory[-2]))
+
+
+class Setting(_Facts):
+    """An environment variable."""
+
+    name: Variable = _fact("Its name.")
+    value: Line = _fact("Its value.")
+
+
+class NodeLabel(_Facts):
+    """A label of a cluster's node."""
+
+    name: Label = _fact("Its name.")
+    value: Label = _fact("Its value.")
+
+
+class Runtime(_Facts):
+    """What the product needs where it runs: what its manifests say, and its runs on a cluster."""
+
+    schedule: Schedule | None = _fact("When its datasets are made, where the code does not say.", default=None)
+    resources: Resources = _fact("What one run takes of the cluster.", default_factory=Resources)
+    egress: Each[Host] = _fact("Hosts it fetches from, with the port where it is not 443; all else is closed.", default=())
+    secrets: Each[Object] = _fact("Secrets of the namespace whose entries become environment variables.", default=())
+    environment: tuple[Setting, ...] = _fact("Further environment variables; nothing secret.", default=())
+    retries: Tries = _fact("How often a run is tried again that the cluster has ended.", default=1)
+    deadline_minutes: Minutes = _fact("Minutes after which a run is ended.", default=360)
+    service_account: Object | None = _fact("Who it is to the cluster and its cloud; the team's own on nais.", default=None)
+    node_labels: tuple[NodeLabel, ...] = _fact("Labels that a node has to have for it to run there.", default=())
+
+
 class Link(_Facts):
     """Something built on the product, or written about it."""
 
@@ -306,6 +389,7 @@ class ProductFacts(_Facts):
     repository: Url | None = _fact("Where its code is.", "repo", default=None)
     links: tuple[Link, ...] = _fact("Dashboards, stories and documentation.", "metabaseUrl", "notebook", default=())
     concepts: tuple[Concept, ...] = _fact("The product's glossary.", default=())
+    runtime: Runtime = _fact("What it needs where it runs.", default_factory=Runtime)
 
     @pydantic.field_validator("concepts")
     @classmethod

@@ -422,3 +422,42 @@ def test_an_editor_marks_what_the_reader_refuses(faults: Faults, old: str, new: 
     editor = jsonschema.Draft202012Validator(product_schema())
     assert editor.is_valid(yaml.safe_load(GOOD))
     assert not editor.is_valid(yaml.safe_load(wrong))
+
+
+# --- what it needs where it runs ---
+
+
+def test_a_runtime_has_defaults_and_takes_what_a_cluster_takes(write: Write) -> None:
+    runtime = load_facts(write(GOOD)).runtime
+    assert (runtime.resources.memory, runtime.retries, runtime.deadline_minutes, runtime.schedule) == ("512Mi", 1, 360, None)
+    stated = (
+        "runtime:\n  schedule: {cron: '*/15 5-22 * * mon-fri'}\n  resources: {cpu: 2, memory: 1Gi}\n  egress: ['db.example.com:5432']\n"
+    )
+    runtime = load_facts(write(GOOD + stated + "  retries: 0\n")).runtime
+    assert runtime.schedule is not None
+    assert (runtime.schedule.cron, runtime.schedule.time_zone) == ("*/15 5-22 * * mon-fri", "Europe/Oslo")
+    assert (runtime.resources.cpu, runtime.egress, runtime.retries) == ("2", ("db.example.com:5432",), 0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ("schedule: {cron: '*/15 0 0 0 0'}", "runtime.schedule.cron: '*/15 0 0 0 0' has the day of the month '0'"),
+        ("schedule: {cron: '0 5 * * *', time_zone: Oslo}", "runtime.schedule.time_zone: 'Oslo' is no time zone; write one as Europe/Oslo"),
+        ("resources: {memory: 2G}", "runtime.resources.memory: '2G' is not an amount of memory such as 512Mi or 2Gi"),
+        ("resources: {memory: 2Gi, memory_limit: 512Mi}", "'512Mi' is less than the memory kept for it, 2Gi"),
+        ("resources: {cpu: 1.5}", "runtime.resources.cpu: '1.5' is not a number of processors such as 2 or 500m (thousandths)"),
+        ("egress: [https://data.example.com]", "runtime.egress[0]: 'https://data.example.com' is not a host name"),
+        ("egress: ['*.example.com']", "is not a host name"),
+        ("retries: 11", "runtime.retries: '11' is not a number from 0 to 10"),
+        ("retries: some", "runtime.retries: 'some' is not a number from 0 to 10"),
+        ("deadline_minutes: 0", "is not a number of minutes from 1 to 10080"),
+        ("secrets: [Shop_Database]", "is not a Kubernetes name of a-z, 0-9 and -"),
+        ("environment: [{name: shop-mode, value: x}]", "'shop-mode' is not an environment variable"),
+        ("memory: 2Gi", "runtime.memory: unknown field"),
+    ],
+)
+def test_a_fault_in_the_runtime_is_told_where_it_stands(write: Write, stated: str, said: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        load_facts(write(f"{GOOD}runtime:\n  {stated}\n"))
+    assert said in str(refused.value)

@@ -11,12 +11,14 @@ from dataproducts.cli.erase import erase
 from dataproducts.cli.examples import examples
 from dataproducts.cli.group import Commands
 from dataproducts.cli.listing import list_datasets
+from dataproducts.cli.manifest import manifest
 from dataproducts.cli.materialize import materialize
 from dataproducts.cli.new import init, new
 from dataproducts.cli.package import package
 from dataproducts.cli.quarantine import quarantine
 from dataproducts.cli.read import changes, read
 from dataproducts.cli.reconcile import reconcile
+from dataproducts.cli.run import run
 from dataproducts.cli.up import up
 from dataproducts.cli.versions import versions
 
@@ -33,7 +35,7 @@ def cli() -> None:
 
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
-for command in (up, list_datasets, materialize, *_READING, reconcile, catalog, new, init):
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, manifest, new, init):
     cli.add_command(command)
 
 

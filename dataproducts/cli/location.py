@@ -11,6 +11,7 @@ from dataproducts.errors import ConfigurationError, UnknownDataset
 if TYPE_CHECKING:
     from dataproducts.dataset import Dataset
     from dataproducts.port_asset import PortAsset
+    from dataproducts.product import DataProduct
 
 _FEW = 5
 
@@ -67,6 +68,16 @@ def chosen(name: str | None) -> list[Dataset]:
     if not of_product:
         raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
     return of_product
+
+
+def product(name: str) -> DataProduct:
+    """The product of that name, or UnknownDataset with the nearest one."""
+    from dataproducts.definitions import products
+
+    there = declared()
+    if (found := products().get(name)) is None:
+        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+    return found
 
 
 def _hint(name: str, there: dict[str, Dataset]) -> str:

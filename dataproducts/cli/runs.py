@@ -64,7 +64,7 @@ class Runs:
         self.key = dataset.declaration.key if port is None else port.key
         self.instance = instance
         job = build_defs().resolve_implicit_global_asset_job_def()
-        self.job = job.with_logger_defs({LOGGER: _logger(say)})
+        self.job = job.with_logger_defs({LOGGER: told_logger(say)})
 
     def run(self, keys: Sequence[str]) -> list[Outcome]:
         """Materialize partitions in one run, or the whole of a dataset without partitions (no keys)."""
@@ -125,7 +125,8 @@ class Runs:
         return Outcome(key, "failed", error=error if error.startswith(name) else where + error)
 
 
-def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
+def told_logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
+    """A logger that tells what the product and the kit log, and none of Dagster's own events."""
     import dagster as dg
 
     class Told(logging.Handler):
@@ -140,6 +141,20 @@ def _logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
         return logger
 
     return dg.LoggerDefinition(command)
+
+
+def failure_sentence(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Why a run failed, in one sentence."""
+    import dagster as dg
+
+    sentence = "the run failed; its log in Dagster says why"
+    for entry in instance.all_logs(run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}):
+        event = entry.dagster_event
+        if event is not None and event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            return _failure(event.step_failure_data)[0]
+        if event is not None and event.job_failure_data.error is not None:
+            sentence = _told(event.job_failure_data.error)
+    return sentence
 
 
 def _failure(data: Any) -> tuple[str, dict[str, str]]:

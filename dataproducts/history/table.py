@@ -513,21 +513,33 @@ class HistoryTable:
 
 def _write_parquet(path: Path, chunks: Iterable[pl.DataFrame]) -> None:
     """Write and make durable before the log may name the file."""
+    how: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "row_group_size": ROW_GROUP}
     iterator = iter(chunks)
     first = next(iterator)
     second = next(iterator, None)
     if second is None:
-        first.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
+        first.write_parquet(path, **how)
     else:
-        import pyarrow.parquet as pq
+        from polars.io.plugins import register_io_source
 
-        schema, waiting = first.clear().to_arrow().schema, [second, first]
+        schema, waiting, raised = first.schema, [second, first], list[BaseException]()
         del first, second  # they are large: each goes once it is written
-        with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-            while waiting:
-                writer.write_table(waiting.pop().to_arrow(), row_group_size=ROW_GROUP)
-            for chunk in iterator:
-                writer.write_table(chunk.to_arrow(), row_group_size=ROW_GROUP)
+
+        def rows(*_: Any) -> Iterator[pl.DataFrame]:
+            try:
+                while waiting:
+                    yield waiting.pop()
+                yield from iterator
+            except BaseException as error:  # which polars would tell as an error of its own
+                raised.append(error)
+                raise
+
+        try:
+            register_io_source(rows, schema=schema).sink_parquet(path, maintain_order=True, **how)
+        except pl.exceptions.PolarsError:
+            if raised:
+                raise raised[0] from None
+            raise
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -37,6 +37,7 @@ class Spool:
         self._cells = 0  # of these frames
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._runs: list[pl.DataFrame | Path] = []
+        self._in_order = False  # the only run holds all rows in canonical order
         self._bytes = 0  # of runs in memory
 
     def __enter__(self) -> Spool:
@@ -91,9 +92,13 @@ class Spool:
             yield self.ordered()
             return
         self._finish()
+        height = max(1, CHUNK_CELLS // len(self.contract.columns))
+        if (whole := self._sorted()) is not None:
+            yield from (whole[start : start + height] for start in range(0, max(1, whole.height), height))
+            return
         lead = self.contract.key[0]
         leads = self._scan().select(lead).collect().to_series().sort()
-        bounds = leads.gather_every(max(1, CHUNK_CELLS // len(self.contract.columns)))[1:].unique(maintain_order=True).to_list()
+        bounds = leads.gather_every(height)[1:].unique(maintain_order=True).to_list()
         for low, high in zip([None, *bounds], [*bounds, None], strict=True):
             rows = self._scan()
             if low is not None:
@@ -103,6 +108,16 @@ class Spool:
             chunk = rows.collect().sort(self.contract.key)
             if chunk.height or not bounds:
                 yield chunk
+
+    def _sorted(self) -> pl.DataFrame | None:
+        """Runs that are all in memory as one, in order; sorted the first time it is asked for. None where some are on disk."""
+        held = [run for run in self._runs if isinstance(run, pl.DataFrame)]
+        if len(held) < len(self._runs):
+            return None
+        if not self._in_order:
+            held = [pl.concat(held, rechunk=False).sort(self.contract.key)]
+            self._runs, self._in_order = list(held), True
+        return held[0]
 
     def lazy(self) -> pl.LazyFrame:
         """All rows, in any order."""
@@ -134,6 +149,7 @@ class Spool:
     def _add_run(self, given: pl.DataFrame) -> None:
         rows = self._check(given)
         self.rows -= given.height - rows.height
+        self._in_order = False
         if self._bytes + _bytes(rows) <= RUN_BYTES:
             self._runs.append(rows)
             self._bytes += _bytes(rows)

@@ -19,7 +19,21 @@ from dataproducts.cli import cli
 from dataproducts.cli.group import DEBUG
 from tests.cli.conftest import COMMAND, Location
 
-TOPICS = ("up", "list", "materialize", "versions", "read", "changes", "quarantine", "contract", "reconcile", "catalog", "new")
+TOPICS = (
+    "up",
+    "list",
+    "materialize",
+    "versions",
+    "read",
+    "changes",
+    "quarantine",
+    "contract",
+    "reconcile",
+    "catalog",
+    "run",
+    "manifest",
+    "new",
+)
 
 
 def test_help_starts_at_once_and_loads_nothing_heavy() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dagster as dg
 
@@ -27,6 +28,8 @@ BROKERS = "KAFKA_BROKERS"
 CERTIFICATE, PRIVATE_KEY, AUTHORITY = "KAFKA_CERTIFICATE_PATH", "KAFKA_PRIVATE_KEY_PATH", "KAFKA_CA_PATH"
 TIMEOUT = 10.0
 """Seconds that a broker has to answer a question."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,23 @@ def explained(doing: str, kafka: Kafka | None = None, topic: str | None = None) 
         raise PortUnavailable(f"cannot {doing}: {_where(kafka)} did not answer in time; run again when it does") from error
 
 
+def once_led(ask: Callable[[], Answer]) -> Answer:
+    """The answer to a question, asked again while its partition has no leader: for a moment after a broker has come back.
+
+    Raises the client's own error of any other kind at once, and this one too after TIMEOUT seconds.
+    """
+    from confluent_kafka import KafkaException
+
+    until = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _moving() or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
+
+
 def meaning(error: KafkaError, doing: str, kafka: Kafka | None = None, topic: str | None = None) -> PortError:
     """The error of ours that a client's error is."""
     from confluent_kafka import KafkaError
@@ -198,11 +218,26 @@ def meaning(error: KafkaError, doing: str, kafka: Kafka | None = None, topic: st
     return PortError(f"cannot {doing}: {where} answers {_short(said)!r} ({error.name()})")
 
 
+def _moving() -> frozenset[int]:
+    """Codes of a partition whose leader has just changed, or is about to, while not all know of it."""
+    from confluent_kafka import KafkaError as E
+
+    return frozenset(
+        {
+            E.LEADER_NOT_AVAILABLE,
+            E.NOT_LEADER_FOR_PARTITION,
+            E.FENCED_LEADER_EPOCH,
+            E.UNKNOWN_LEADER_EPOCH,
+            E.OFFSET_NOT_AVAILABLE,
+        }
+    )
+
+
 def _passing() -> frozenset[int]:
     """Codes of a broker that is away or busy."""
     from confluent_kafka import KafkaError as E
 
-    return frozenset(
+    return _moving() | frozenset(
         {
             E._TRANSPORT,
             E._ALL_BROKERS_DOWN,
@@ -214,20 +249,15 @@ def _passing() -> frozenset[int]:
             E._RETRY,
             E.REQUEST_TIMED_OUT,
             E.BROKER_NOT_AVAILABLE,
-            E.LEADER_NOT_AVAILABLE,
             E.NETWORK_EXCEPTION,
             E.COORDINATOR_LOAD_IN_PROGRESS,
             E.COORDINATOR_NOT_AVAILABLE,
             E.NOT_COORDINATOR,
-            E.NOT_LEADER_FOR_PARTITION,
             E.NOT_ENOUGH_REPLICAS,
             E.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
             E.CONCURRENT_TRANSACTIONS,
             E.UNSTABLE_OFFSET_COMMIT,
             E.KAFKA_STORAGE_ERROR,
-            E.FENCED_LEADER_EPOCH,  # a leader has just changed, and not all know it yet
-            E.UNKNOWN_LEADER_EPOCH,
-            E.OFFSET_NOT_AVAILABLE,
         }
     )
 

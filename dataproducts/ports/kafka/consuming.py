@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from dataproducts.errors import PortUnavailable, SourceError
-from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning
+from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning, once_led
 from dataproducts.ports.kafka.ranges import Identity
 from dataproducts.ports.kafka.sandbox import is_sandbox
 
@@ -93,9 +93,13 @@ def _offsets(kafka: Kafka, admin: AdminClient, topic: str, numbers: list[int], s
     from confluent_kafka import IsolationLevel, TopicPartition
 
     asked = {TopicPartition(topic, n): spec for n in numbers}
-    with explained(f"read topic {topic}", kafka, topic):
+
+    def ask() -> dict[int, int]:
         found = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT)
         return {place.partition: int(future.result(TIMEOUT + 1).offset) for place, future in found.items()}
+
+    with explained(f"read topic {topic}", kafka, topic):
+        return once_led(ask)
 
 
 def _topic_id(kafka: Kafka, admin: AdminClient, topic: str) -> str | None:

@@ -179,13 +179,15 @@ class Decoder:
         if self.form == "bytes":
             self._add(decoded, pl.DataFrame(columns), np.flatnonzero(fit), None)
             return np.flatnonzero(~fit).tolist()  # type: ignore[no-any-return]
-        if not _are_lines(batch.values):
+        lines = _as_lines(batch.values) if None not in batch.values else None
+        if lines is None or not _are_lines(lines, count):
+            lines = None
             text = _as_text(_as_bytes(batch.values))
             fit &= (text.is_not_null() & ~text.fill_null("\n").str.contains(r"[\r\n]")).to_numpy()
         frame = pl.DataFrame(columns)
         left = np.flatnonzero(~fit).tolist()
         found = 0
-        for places, fields in self._parsed(batch.values, np.flatnonzero(fit)):
+        for places, fields in self._parsed(batch.values, np.flatnonzero(fit), lines):
             if fields is None:
                 left += places.tolist()
             else:
@@ -226,13 +228,16 @@ class Decoder:
         return text
 
     def _parsed(
-        self, values: Sequence[bytes | None], places: np.ndarray[Any, Any]
+        self, values: Sequence[bytes | None], places: np.ndarray[Any, Any], lines: bytes | None
     ) -> Iterator[tuple[np.ndarray[Any, Any], pl.DataFrame | None]]:
-        """Pieces of `places` with their fields as columns, or None where they have to be read one by one."""
+        """Pieces of `places` with their fields as columns, or None where they have to be read one by one. `lines` are all the values."""
         pieces, named = [places], 0
         while pieces:
             piece = pieces.pop()
-            parsed = self._parse(_of(values, piece)) if len(piece) >= _FEWEST else None
+            parsed: pl.DataFrame | int | None = None
+            if len(piece) >= _FEWEST:
+                some = _of(values, piece)
+                parsed = self._parse(some, lines if lines is not None and some is values else _as_lines(some))
             if isinstance(parsed, pl.DataFrame):
                 yield piece, parsed
             elif parsed is not None and named < _NAMED:
@@ -245,14 +250,10 @@ class Decoder:
             else:
                 yield piece, None
 
-    def _parse(self, values: Sequence[bytes | None]) -> pl.DataFrame | int | None:
-        """The fields as columns, or the place of a message that cannot be read so, or None where none can be named.
-
-        Each message is made a member of an object, so that no message can end where it should not, or be two.
-        """
+    def _parse(self, values: Sequence[bytes | None], text: bytes) -> pl.DataFrame | int | None:
+        """The fields as columns, or the place of a message that cannot be read so, or None where none can be named."""
         import pyarrow as pa
 
-        text = b'{"m":' + b'}\n{"m":'.join(values) + b"}\n"  # type: ignore[arg-type]
         block = 2 * max(map(len, values)) + _BLOCK  # type: ignore[arg-type]
         try:
             try:
@@ -305,14 +306,16 @@ def _of(values: Sequence[bytes | None], places: np.ndarray[Any, Any]) -> Sequenc
     return values if len(places) == len(values) else [values[i] for i in places.tolist()]
 
 
-def _are_lines(values: Sequence[bytes | None]) -> bool:
-    """Whether each is UTF-8 and none has the end of a line in it: then one line is one message."""
+def _as_lines(values: Sequence[bytes | None]) -> bytes:
+    """A message a line, each a member of an object, so that none can end where it should not, or be two."""
+    return b'{"m":' + b'}\n{"m":'.join(values) + b"}\n"  # type: ignore[arg-type]
+
+
+def _are_lines(text: bytes, count: int) -> bool:
+    """Whether the lines of so many messages are UTF-8, and no message has the end of a line in it."""
     import pyarrow as pa
 
-    if None in values:
-        return False
-    text = b"\n".join(values)  # type: ignore[arg-type]
-    if text.count(b"\n") != len(values) - 1 or b"\r" in text:
+    if text.count(b"\n") != count or b"\r" in text:
         return False
     ends = np.array([0, len(text)], dtype=np.int64)
     whole = pa.LargeStringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(text))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from dataproducts.errors import PortUnavailable
-from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning
+from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning, once_led
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -39,7 +40,7 @@ def ends(kafka: Kafka, topic: str) -> dict[int, tuple[int, int]]:
             if found.error is not None:
                 raise meaning(found.error, f"read {topic}", kafka, topic)
             return {
-                number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=TIMEOUT, cached=False)
+                number: once_led(partial(consumer.get_watermark_offsets, TopicPartition(topic, number), timeout=TIMEOUT, cached=False))
                 for number in sorted(found.partitions)
             }
     finally:

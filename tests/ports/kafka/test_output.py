@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.ports.kafka import publishing
-from dataproducts.ports.kafka.connection import Brokers, Kafka, meaning
+from dataproducts.ports.kafka.connection import Brokers, Kafka, meaning, once_led
 from dataproducts.ports.kafka.encoding import keys, values
 from dataproducts.ports.kafka.sandbox import sandbox_broker
 from dataproducts.ports.kafka.topic import Topic
@@ -269,6 +269,25 @@ def test_an_unreachable_broker_is_told_in_one_sentence(shop: Any, monkeypatch: p
     with pytest.raises(PortUnavailable, match=r"Kafka at 127\.0\.0\.1:1 cannot be reached .*; run again when it answers$"):
         sales.deliver()
     assert sales.journal.lines == []
+
+
+def test_a_question_is_asked_again_while_a_partition_has_no_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataproducts.ports.kafka.connection.time.sleep", lambda _: None)
+    answers = [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, None]
+
+    def ask() -> str:
+        if (code := answers.pop(0)) is not None:
+            raise KafkaException(KafkaError(code))
+        return "the offsets"
+
+    assert once_led(ask) == "the offsets"
+    answers = [KafkaError.TOPIC_AUTHORIZATION_FAILED, None]
+    with pytest.raises(KafkaException):
+        once_led(ask)
+    monkeypatch.setattr("dataproducts.ports.kafka.connection.TIMEOUT", -1.0)
+    answers = [KafkaError.NOT_LEADER_FOR_PARTITION, None]
+    with pytest.raises(KafkaException):
+        once_led(ask)
 
 
 @pytest.mark.parametrize(

