@@ -49,8 +49,9 @@ def up(once: bool, port: int, catalog_port: int) -> None:
 
         with dg.DagsterInstance.get() as instance:
             catalog = _Catalog(products())
-            failures = _nights(instance, catalog, sandboxes, today, servers.greet if servers else lambda: None)
-            _examples()
+            greet = servers.greet if servers else lambda: None
+            failures = _nights(instance, catalog, sandboxes, today, greet)
+            _examples(greet)
             proof = catalog.proof(instance)
         _show()
         print(f"The catalog: {proof}", flush=True)
@@ -65,7 +66,7 @@ def up(once: bool, port: int, catalog_port: int) -> None:
         servers.last()
 
 
-def _examples() -> None:
+def _examples(greet: Callable[[], object]) -> None:
     """Run the examples of use, so that the catalog shows what they show; one that does not pass is told of, and stops nothing."""
     from dataproducts.definitions import products
     from dataproducts.examples import running
@@ -73,7 +74,12 @@ def _examples() -> None:
 
     located = products()
     with _progress("examples of use", sum(len(running.files(product.folder)) for product in located.values())) as step:
-        broken = run_all(located, step)
+
+        def passed(line: str) -> None:
+            greet()
+            step(line.partition(": ")[0])
+
+        broken = run_all(located, passed)
     for sentence in broken:
         print(f"an example does not pass: {sentence}", flush=True)
 
@@ -246,7 +252,7 @@ def _progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         numbers = count(1)
         yield lambda text: print(f"{next(numbers)}/{total} {text}", file=sys.stderr, flush=True)
         return
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
 
