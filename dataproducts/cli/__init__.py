@@ -7,6 +7,7 @@ import click
 from dataproducts import __version__
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
+from dataproducts.cli.doctor import doctor
 from dataproducts.cli.erase import erase
 from dataproducts.cli.examples import examples
 from dataproducts.cli.group import Commands
@@ -35,7 +36,7 @@ def cli() -> None:
 
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
-for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, manifest, new, init):
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, manifest, doctor, new, init):
     cli.add_command(command)
 
 

@@ -77,6 +77,13 @@ class Script:
         return _KINDS.get(Path(self.file).suffix.lower())
 
     @property
+    def programs(self) -> list[str]:
+        """What has to be installed for it, besides Python."""
+        runs = {"quarto": "quarto", "shell": "sh", "r": "Rscript"}.get(self.kind or "")
+        wanted = {runs: runs is not None, "git": self.repository is not None, "uv": self.requirements is not None}
+        return [name for name, is_needed in wanted.items() if name is not None and is_needed]
+
+    @property
     def digest(self) -> str:
         """Tells two editions of the script apart, as far as they lie here; of a repository it is the ref."""
         what = [

@@ -1,0 +1,279 @@
+"""What a code location needs around it, looked at piece by piece: each piece is well, or says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dataproducts import settings
+from dataproducts.errors import ConfigurationError, DataProductsError
+
+if TYPE_CHECKING:
+    from dataproducts.product import DataProduct
+
+State = Literal["well", "idle", "wrong"]
+
+LEAST_ROOM = 2 * 2**30
+"""Bytes that have to be free where data and what does not fit into memory lie."""
+CLOCK_SECONDS = 5.0
+_DAGSTER = ("dagster", "dagster-webserver", "dagster-gcp", "dagster-k8s")
+_CATALOG_SECONDS = 10.0
+_QUICK = {"timeout": "10s", "connect_timeout": "5s"}  # of an object store, whose own patience is minutes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one piece is: well, idle (not in use here, which is no fault), or wrong with what to do about it."""
+
+    piece: str
+    state: State
+    text: str
+
+
+def examine() -> Iterator[Finding]:
+    """Look at every piece; one that is wrong stops none of the others."""
+    located: dict[str, DataProduct] = {}
+    yield _look("versions", _versions)
+    yield _look("products", lambda: _products(located))
+    yield _look("environment", _environment)
+    yield _look("disk", _disk)
+    yield _look("lake", _lake)
+    yield _look("Dagster", _dagster)
+    yield _look("catalog", _catalog)
+    yield _look("Kafka", lambda: _kafka(located))
+    yield _look("BigQuery", lambda: _bigquery(located))
+    yield _look("secrets", lambda: _secrets(located))
+    yield _look("programs", lambda: _programs(located))
+
+
+def _look(piece: str, at: Callable[[], tuple[State, str]]) -> Finding:
+    try:
+        state, text = at()
+    except DataProductsError as error:
+        return Finding(piece, "wrong", " ".join(str(error).split()))
+    except Exception as error:  # whatever a library or an author's code says
+        return Finding(piece, "wrong", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return Finding(piece, state, text)
+
+
+def _versions() -> tuple[State, str]:
+    python = sys.version_info
+    if not (3, 11) <= python < (3, 14):
+        return (
+            "wrong",
+            f"Python is {python.major}.{python.minor}, and 3.11 to 3.13 are supported; make the environment anew with one of them",
+        )
+    found = {}
+    for name in _DAGSTER:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            return "wrong", f"{name} is not installed; install dataproducts again"
+    if found["dagster"] != found["dagster-webserver"]:
+        return "wrong", f"dagster is {found['dagster']} and dagster-webserver {found['dagster-webserver']}; install the same of both"
+    return (
+        "well",
+        f"Python {python.major}.{python.minor}.{python.micro}, Dagster {found['dagster']}, dataproducts {version('dataproducts')}",
+    )
+
+
+def _products(located: dict[str, DataProduct]) -> tuple[State, str]:
+    from dataproducts.definitions import build_defs, products
+
+    try:
+        located.update(products())
+    except ModuleNotFoundError as error:
+        if error.name != "assets":
+            raise
+        raise ConfigurationError(f"there is no `assets` folder in {Path.cwd()}; go to where the products lie") from None
+    build_defs()
+    count = sum(len(product.datasets) for product in located.values())
+    return "well", f"{_counted(len(located), 'product')} with {_counted(count, 'dataset')}"
+
+
+def _environment() -> tuple[State, str]:
+    from dataproducts.definitions import resources
+
+    names = sorted(resources())
+    return "well", f"{settings.environment()}, with the resources {', '.join(names) or 'none'}"
+
+
+def _disk() -> tuple[State, str]:
+    said = []
+    for path in dict.fromkeys((settings.home(), Path(tempfile.gettempdir()))):
+        if (fault := _unwritable(path)) is not None:
+            return "wrong", f"{path} cannot be written ({fault}); give write access, or set DATAPRODUCTS_HOME or TMPDIR"
+        free = shutil.disk_usage(path).free
+        if free < LEAST_ROOM:
+            return "wrong", f"{path} has {_size(free)} free, and {_size(LEAST_ROOM)} is the least; make room, or set TMPDIR"
+        said.append(f"{path} has {_size(free)} free")
+    return "well", "; ".join(said)
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why a folder cannot be written, or None."""
+    probe = folder / f".doctor-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _lake() -> tuple[State, str]:
+    """Something is written, read back and taken away again, at an object store too."""
+    lake = settings.lake()
+    if "://" not in lake:
+        if (fault := _unwritable(Path(lake))) is not None:
+            return "wrong", f"{lake} cannot be written ({fault}); give write access, or set DATAPRODUCTS_LAKE to another place"
+        return "well", lake
+    import polars as pl
+    from deltalake.fs import DeltaStorageHandler
+
+    name, written = f"doctor-{uuid.uuid4().hex[:8]}.parquet", pl.DataFrame({"written_by": ["dataproducts doctor"]})
+    try:
+        written.write_parquet(f"{lake}/{name}", storage_options={**_QUICK, "max_retries": 1})
+        back = pl.read_parquet(f"{lake}/{name}", storage_options={**_QUICK, "max_retries": 1})
+        DeltaStorageHandler(lake, {**_QUICK, "max_retries": "1"}).delete_file(name)
+    except Exception as error:  # each store has its own
+        said = " ".join(str(error).split())[:300]
+        return "wrong", f"{lake} cannot be written and read ({said}); check its address, the credentials, and that they may write there"
+    return ("well", lake) if back.equals(written) else ("wrong", f"{lake} gives back something else than was written; tell whoever runs it")
+
+
+def _dagster() -> tuple[State, str]:
+    import dagster as dg
+
+    from dataproducts.cli.instance import dagster_home
+
+    home = dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        instance.get_runs(limit=1)
+        kind = type(instance.run_storage).__name__.removesuffix("RunStorage")
+        beats = instance.get_daemon_statuses()
+        alive = sorted(name for name, status in beats.items() if status.healthy)
+    if not alive:
+        return "idle", f"{kind} storage, {home}; no daemon is running, so nothing is started by itself: `dagster-daemon run`"
+    return "well", f"{kind} storage, {home}; the daemon is running"
+
+
+def _catalog() -> tuple[State, str]:
+    from dataproducts.catalog.target import target
+
+    url = os.environ.get("CATALOG_URL", "").rstrip("/")
+    known = target().newest(settings.location())
+    said = f"{_counted(len(known), 'dataset')} of {settings.location()} known"
+    if not url:
+        return "well", f"embedded, {said}"
+    import httpx
+
+    answer = httpx.get(f"{url}/health/ready", timeout=_CATALOG_SECONDS)
+    if answer.status_code != 200:
+        return "wrong", f"{url} is not ready ({answer.status_code}: {answer.text.strip()[:200]}); look at its log"
+    if date := answer.headers.get("date"):
+        off = abs((parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
+        if off > CLOCK_SECONDS:
+            return "wrong", f"the clock here and that of {url} are {off:.0f} s apart; set both by NTP"
+    return "well", f"{url}, {said}"
+
+
+def _kafka(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    from dataproducts.ports.kafka.connection import BROKERS, Brokers, Kafka
+    from dataproducts.ports.kafka.reading import TopicInput
+    from dataproducts.ports.kafka.topic import Topic
+
+    written = {one.port.topic for p in located.values() for ports in p.ports.values() for one in ports if isinstance(one.port, Topic)}
+    sources = [dataset.declaration.source for p in located.values() for dataset in p.datasets.values()]
+    read = {source.name for source in sources if isinstance(source, TopicInput)}
+    if not written | read:
+        return "idle", "no dataset reads or writes a topic"
+    if not os.environ.get(BROKERS):
+        return "idle", f"{BROKERS} is not set: {_listed(written | read)} are neither written nor read"
+    found = Kafka(Brokers.from_environment()).metadata()
+    if gone := sorted(read - set(found.topics)):
+        return "wrong", f"there is no topic {gone[0]} that this location may see; ask its owner for read access, or correct the name"
+    return "well", f"{_counted(len(found.brokers), 'broker')} of {os.environ[BROKERS]}, {_counted(len(written | read), 'topic')} in use"
+
+
+def _bigquery(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    from dataproducts.definitions import port_resources, resources
+    from dataproducts.ports.bigquery.connection import connected, told
+    from dataproducts.ports.bigquery.declaration import PROJECT, BigQuery
+
+    ports = [one for p in located.values() for of in p.ports.values() for one in of if isinstance(one.port, BigQuery)]
+    if not ports and settings.sql_engine() != "bigquery":
+        return "idle", "no dataset has a BigQuery port"
+    project = os.environ.get(PROJECT, "")
+    if not project:
+        return "idle", f"{PROJECT} is not set, so nothing is written to BigQuery"
+    given = {**port_resources(located), **resources()}
+    with connected(given.get("bigquery"), "BigQuery", project, "") as connection, told(connection, "list datasets"):
+        next(iter(connection.client.list_datasets(max_results=1)), None)
+    return "well", f"project {project}, {_counted(len(ports), 'port')}"
+
+
+def _secrets(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    """Keys and variables that declared datasets cannot do without. No value is shown."""
+    from dataproducts.erasure.registry import Registry
+    from dataproducts.erasure.secret import secret
+    from dataproducts.pseudonym import Keys
+    from dataproducts.scripts.script import Script
+
+    wanted = 0
+    for product in located.values():
+        for dataset in product.datasets.values():
+            for column in dataset.contract.columns:
+                if column.pseudonym is not None:
+                    Keys.of(column.pseudonym, dataset.contract.dataset)
+                    wanted += 1
+            if isinstance(dataset.function, Script):
+                for name in dataset.function.secrets:
+                    wanted += 1
+                    settings.required(name, f"a secret of the script of {dataset.contract.dataset}")
+    if Registry(settings.lake()).refresh().lines:
+        secret()
+        wanted += 1
+    return ("well", f"{_counted(wanted, 'secret')} in place") if wanted else ("idle", "no dataset needs one")
+
+
+def _programs(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    from dataproducts.scripts.script import Script
+
+    needed: dict[str, str] = {}
+    for product in located.values():
+        for dataset in product.datasets.values():
+            if isinstance(dataset.function, Script):
+                for program in dataset.function.programs:
+                    needed[program] = dataset.contract.dataset
+    if not needed:
+        return "idle", "no dataset is made by a script that needs one"
+    beside = Path(sys.executable).parent
+    for program, name in sorted(needed.items()):
+        if shutil.which(program, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}") is None:
+            return "wrong", f"{program} is not installed, and {name} needs it; install it"
+    return "well", ", ".join(sorted(needed))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(names: set[str]) -> str:
+    some = sorted(names)
+    return ", ".join(some[:3]) + (f" and {len(some) - 3} more" if len(some) > 3 else "")
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
