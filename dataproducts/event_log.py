@@ -11,7 +11,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,22 +20,29 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 
+from dataproducts import settings
+
 RUNS_OPEN = 8
 """Each run has a file of its own; so many of them are kept open beside the index of all."""
 
 
 class LocalEventLog(SqliteEventLogStorage):
-    """Lies where Dagster's own storage would lie under `base_dir`, Dagster's home, and reads what that has written."""
+    """Lies where Dagster's own storage lies in Dagster's home, and reads what that has written."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._tables: set[str] = set()
-        super().__init__(str(Path(base_dir, "history", "runs")), inst_data)
+        super().__init__(str(settings.dagster() / "history" / "runs"), inst_data)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """No settings."""
+        return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LocalEventLog:  # type: ignore[override]
-        """From the settings in dagster.yaml."""
-        return cls(config_value["base_dir"], inst_data)
+        """Of dagster.yaml, which has no more to say: a home that is moved is found where it is."""
+        return cls(inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

@@ -12,9 +12,6 @@ _DAGSTER_YAML = """\
 event_log_storage:
   module: dataproducts.event_log
   class: LocalEventLog
-  config:
-    base_dir:
-      env: DAGSTER_HOME
 telemetry:
   enabled: false
 nux:
@@ -34,7 +31,7 @@ concurrency:
 
 def dagster_home() -> Path:
     """DAGSTER_HOME, by default `dagster` under the home; made with its settings if it is not there. Also sets the variable."""
-    path = Path(os.environ.get("DAGSTER_HOME") or settings.home() / "dagster").absolute()
+    path = settings.dagster()
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "dagster.yaml").exists():
         (path / "dagster.yaml").write_text(_DAGSTER_YAML)
