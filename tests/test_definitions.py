@@ -373,7 +373,7 @@ def test_up_and_the_products_read_the_same_record_of_the_first_day(home: Path, m
     today = date(2026, 11, 22)
     assert datasets._first_day() == "2026-11-01"
     begun = up._first_day(today)
-    assert begun == date(2026, 11, 9)
+    assert begun == today - timedelta(days=up.NIGHTS - 1)
     assert datasets._first_day() == begun.isoformat()
     assert up._first_day(today + timedelta(days=3)) == begun
     (home / "first_day").write_text("yesterday")
