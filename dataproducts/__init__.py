@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataproducts.contract import KEPT as KEPT
     from dataproducts.contract import REST as REST
     from dataproducts.contract import Contract as Contract
     from dataproducts.contract import column as column
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BigQuery": "ports.bigquery",
+    "KEPT": "contract",
     "REST": "contract",
     "Contract": "contract",
     "DataProduct": "product",

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 REST = "*"
 """As a column's `source`: the column keeps, as JSON, whatever the source sends that no other column names."""
+
+
+class _Stays(Enum):
+    KEPT = "kept"
+
+
+KEPT = _Stays.KEPT
+"""As a column's `erased`: its value stays where the values of a row's personal columns are erased."""
 
 META = "dataproducts"  # our key in pandera's per-column metadata
 RESERVED = "_"  # column names that begin so belong to the history
@@ -58,6 +67,7 @@ def column(
     concept: str | None = None,
     ignore: Sequence[str] = (),
     examples: Sequence[Any] = (),
+    erased: Any = None,
     nullable: bool = False,
     **rules: Any,
 ) -> Any:
@@ -69,7 +79,9 @@ def column(
     a dataset that holds personal data must state it for every column. `not_personal` says why values that look like a person's are
     nobody's, and spares the column the scan. `pseudonym` names the group of the pseudonyms that are stored in place of what the
     source sends: `Pseudonym(...)`, or the group alone; the class is then "possibly_identifying" unless a graver one is stated. `concept` is
-    the name of the term in `product.yaml` that the column holds values of. `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
+    the name of the term in `product.yaml` that the column holds values of. `erased` is what stands in place of a value that was erased
+    while its row stays: a text, a number or `[]`; otherwise it is missing, and with `dp.KEPT` the value stays.
+    `rules` are pandera's (`isin=`, `ge=`, `str_matches=` ...).
     """
     import pandera.polars as pa
 
@@ -87,6 +99,7 @@ def column(
         concept=concept,
         ignore=tuple(ignore),
         examples=tuple(examples),
+        erased=erased,
     )
     return pa.Field(description=description, title=title, nullable=nullable, metadata={META: facts}, **rules)
 
@@ -128,6 +141,7 @@ class Column:
     concept: str | None = None
     ignore: tuple[str, ...] = ()
     examples: tuple[Any, ...] = ()
+    erased: Any = None
     rules: tuple[Rule, ...] = ()
 
     @property
@@ -220,6 +234,10 @@ class Contract:
                 raise DeclarationError(f"{where} says not_personal without a reason; write why its values are nobody's")
             if column.is_personal:
                 raise DeclarationError(f"{where} is classed {column.personal} and says not_personal; keep one of the two")
+        if column.erased not in (None, KEPT) and not _fits(column.erased, column.dtype):
+            raise DeclarationError(
+                f"{where} is {column.dtype}, and erased={column.erased!r} is no value of it; give one, [] for a list, or leave it out"
+            )
         if column.pseudonym is None:
             return
         if column.dtype != pl.String or column.source == REST:
@@ -385,6 +403,17 @@ def _exact(dataset: str, name: str, dtype: Any) -> pl.DataType:
         f"{where} has type {instance}, which the store does not keep exactly; use str, int (64 bit), float, bool, pl.Date, "
         "Annotated[pl.Datetime, 'us', 'UTC'], Annotated[pl.Decimal, p, s], pl.Binary, or lists and structs of these"
     )
+
+
+def _fits(instead: Any, dtype: pl.DataType) -> bool:
+    """Whether it can stand in place of an erased value."""
+    if isinstance(dtype, pl.List):
+        return bool(instead == [])
+    if isinstance(dtype, pl.String):
+        return isinstance(instead, str)
+    if isinstance(dtype, pl.Boolean):
+        return isinstance(instead, bool)
+    return type(instead) in (int, float) and dtype.is_numeric()
 
 
 def personal_columns(columns: Iterable[Column]) -> tuple[str, ...]:

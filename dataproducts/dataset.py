@@ -28,7 +28,7 @@ from dataproducts.errors import (
     UnknownDataset,
 )
 from dataproducts.history.intervals import incorporate
-from dataproducts.history.ledger import UNPARTITIONED, Version
+from dataproducts.history.ledger import THROUGH, UNPARTITIONED, VIEW, Version, read_through
 from dataproducts.history.store import DatasetHistory
 from dataproducts.inputs import FrameKind, Input, frame_kind, steps
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
@@ -41,6 +41,7 @@ from dataproducts.source import InputPort, Source
 if TYPE_CHECKING:
     from dataproducts.ports.port import OutputPort
     from dataproducts.sql.query import Query
+    from dataproducts.sql.statement import Statement
 
 __all__ = ["UNCHANGED", "Dataset", "Declaration", "Result", "Source"]
 
@@ -77,6 +78,8 @@ class Declaration:
     personal_reason: str | None = None
     query: Query | None = None
     """What makes the rows, of a SQL dataset."""
+    view: Statement | None = None
+    """The query as it was declared, where it stores no rows."""
     script: str = ""
     """Digest of what makes the rows, of a script dataset."""
 
@@ -92,9 +95,10 @@ class Declaration:
 
     @property
     def code_version(self) -> str:
-        """That of the contract, and of the query or the script where one makes the rows."""
+        """That of the contract, of the query or the script where one makes the rows, and of the suppression where cells are hidden."""
         own = self.query.text.digest if self.query is not None else self.script
-        return ".".join(filter(None, (self.contract.code_version, own)))
+        hidden = self.limits.suppression.digest if self.limits.suppression is not None else ""
+        return ".".join(filter(None, (self.contract.code_version, own, hidden)))
 
 
 class Dataset(dg.AssetsDefinition):
@@ -152,7 +156,7 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
         deps.append(dg.AssetDep(source_key(d)))
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(contract),
-        "dagster/storage_kind": "delta",
+        "dagster/storage_kind": "delta" if d.view is None else "view",
         f"{PREFIX}catalog": dg.UrlMetadataValue(f"{settings.catalog_pages()}/datasets/{contract.dataset}"),
         f"{PREFIX}contract": str(contract.version),
         f"{PREFIX}key": ", ".join(contract.key) or "none",
@@ -172,7 +176,7 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
         owners=owners,
         group_name=facts.name,
         code_version=d.code_version,
-        kinds={"delta", *(["sql"] if d.query is not None else []), *d.kinds},
+        kinds={"delta" if d.view is None else "view", *(["sql"] if d.query is not None else []), *d.kinds},
         tags={
             "dataproducts/access": d.access or str(facts.access.level),
             "dataproducts/personal_data": d.personal or str(facts.personal_data.class_),
@@ -183,6 +187,23 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
         partitions_def=d.partitions,
         metadata=metadata,
     )
+
+
+def refuse_view(d: Declaration) -> None:
+    """Raise DeclarationError where a view is asked for what only stored rows can keep."""
+    name, why = d.contract.dataset, None
+    if d.limits.refused_share is not None:
+        why = "a quarantine, and a view keeps no rows, good or refused"
+    elif d.limits.suppression is not None or d.limits.anonymity is not None:
+        asked = "suppression" if d.limits.suppression is not None else "k_anonymity"
+        why = f"{asked}, which is held when rows are stored, and a view shows what its inputs come to hold later"
+    elif any(c.pseudonym for c in d.contract.columns):
+        why = "pseudonyms, which are made when rows are stored; make them in a dataset that it reads"
+    elif any(i.reach != "own" for i in d.inputs.values()):
+        reach = next(i.reach for i in d.inputs.values() if i.reach != "own")
+        why = f"{reach}(...), and a view reads each input as it is"
+    if why is not None:
+        raise DeclarationError(f"{name} is a view and asks for {why}; leave it out, or store the rows with materialized='table'")
 
 
 def source_key(d: Declaration) -> dg.AssetKey:
@@ -294,7 +315,7 @@ class Run:
             materializer = Materializer(settings.lake(), d.contract, d.limits, run=context.run.run_id, log=log)
         except ConfigurationError as error:  # a key of pseudonyms is missing, and nothing has been asked for yet
             raise dg.Failure(str(error), allow_retries=False) from error
-        used: dict[str, dict[str, list[list[Any]]]] = {}
+        read: dict[str, list[tuple[str, Sequence[Version]]]] = {}
         port = d.source if isinstance(d.source, InputPort) else None
         resource = partial(getattr, context.resources)
         intake = port.open(d.contract, d.partitions, d.limits, materializer.history, resource, log) if port else None
@@ -309,7 +330,7 @@ class Run:
                 elif name in d.inputs:
                     upstream = d.inputs[name]
                     chosen = upstream.choose(partition, d.partitions)
-                    used.setdefault(partition, {})[upstream.dataset] = [[v.partition, v.number] for v in chosen]
+                    read.setdefault(partition, []).append((upstream.dataset, chosen))
                     arguments[name] = upstream.load(chosen, self.kinds[name])
                 elif port is not None and intake is not None and name == port.parameter:
                     arguments[name] = intake.give(partition)
@@ -319,13 +340,22 @@ class Run:
             return intake.result(partition, value) if intake is not None else value
 
         def note(partition: str) -> dict[str, Any]:
-            return {"inputs": used[partition]} if partition in used else {}
+            return self.noted(partition, read[partition]) if partition in read else {}
 
         at_once = 1 if steps(d.inputs.values()) else None
         with self.working(context) as function:
             report = materializer.materialize(partition_keys(context, d), produce, note=note, resume=_continued(context), at_once=at_once)
         report.faults = intake.faults if intake is not None else {}
         yield from events(context, d, report)
+
+    def noted(self, partition: str, read: Sequence[tuple[str, Sequence[Version]]]) -> dict[str, Any]:
+        """What is kept beside a version: which versions it was made from, those that views among them read included."""
+        inputs = pairs(read)
+        for partitions in read_through([v for _, versions in read for v in versions]).values():
+            for named in partitions.values():
+                for dataset, more in named.items():
+                    inputs[dataset] = inputs.get(dataset, []) + [pair for pair in more if pair not in inputs.get(dataset, [])]
+        return {"inputs": inputs}
 
     @contextmanager
     def working(self, context: dg.AssetExecutionContext) -> Iterator[Callable[..., Any]]:
@@ -493,7 +523,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         metadata["sample"] = dg.MarkdownMetadataValue(outcome.sample)
         metadata[f"{PREFIX}profile"] = dg.JsonMetadataValue(plain(outcome.figures))
     for name, value in outcome.metadata.items():
-        if name not in ("inputs",):
+        if name not in ("inputs", VIEW, THROUGH):
             metadata[name] = _shown(value)
     return metadata
 
@@ -533,6 +563,15 @@ def _data_version(outcomes: Sequence[Outcome]) -> dg.DataVersion:
 
     hashes = [o.committed.version.content_hash for o in outcomes if o.committed is not None]
     return dg.DataVersion(hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest())
+
+
+def pairs(read: Sequence[tuple[str, Sequence[Version]]]) -> dict[str, list[list[Any]]]:
+    """Versions by dataset, as (partition, number) pairs."""
+    found: dict[str, list[list[Any]]] = {}
+    for dataset, versions in read:
+        held = found.setdefault(dataset, [])
+        held += [[v.partition, v.number] for v in versions if [v.partition, v.number] not in held]
+    return found
 
 
 def _annotation(function: Callable[..., Any], signature: inspect.Signature, name: str) -> Any:

@@ -14,6 +14,7 @@ from dataproducts.messages import DatasetBody, ProductBody
 
 if TYPE_CHECKING:
     from dataproducts.dataset import Dataset
+    from dataproducts.formats.fair import Score
     from dataproducts.product import DataProduct
 
 
@@ -47,6 +48,13 @@ def export(form: str, found: Sequence[Declared], products: Mapping[str, DataProd
     """
     addresses = Addresses(settings.catalog_pages())
     return _WRITERS["turtle" if form == "dcat" and turtle else form](found, addresses, products)
+
+
+def scores(products: Mapping[str, DataProduct], datasets: Sequence[Dataset]) -> dict[str, Score]:
+    """How findable, accessible, interoperable and reusable each dataset is, by name; a product's score is the mean of its datasets'."""
+    from dataproducts.formats.fair import fair
+
+    return {one.body.name: fair(one.product, [(one.body, one.newest)]) for one in declared(products, datasets)}
 
 
 def _newest(name: str) -> Newest | None:

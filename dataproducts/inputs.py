@@ -27,6 +27,10 @@ Reach = Literal["own", "until", "previous"]
 """Which partitions of an input cut by time a run takes: those of its own time, all up to its end, or the one before its own."""
 
 
+Follows = Literal["these", "newest", "all"]
+"""Which partitions of an input a view reads when it is read."""
+
+
 @dataclass(frozen=True)
 class Reaching:
     """An input with its reach, as `until` and `previous` give it; without a dataset it is the dataset's own."""
@@ -108,8 +112,24 @@ class Input:
         """The versions a run of `partition` reads, by the reach.
 
         The same partition where both are cut alike; where time cuts them otherwise, every one in the partition's time (of snapshots
-        the last); else the current content. Raises PartitionUnavailable naming the first that is missing.
+        the last); else the current content. Of a view they say which versions it reads now. Raises PartitionUnavailable naming the first
+        that is missing.
         """
+        chosen = self._chosen(partition, partitions)
+        if not any(v.is_view for v in chosen):
+            return chosen
+        from dataproducts.sql.view import live
+
+        return [live(v) for v in chosen]
+
+    def follows(self, partition: str, partitions: dg.PartitionsDefinition[Any] | None) -> Follows:
+        """What a view of `partition` reads of it later on: the partitions it read, the newest one, or all there are."""
+        alike = _cut_otherwise(self.partitions, partitions) or _alike(self.partitions, partitions, partition)
+        if self.contract.kind != "history" and alike:
+            return "these"
+        return "newest" if self.contract.kind == "snapshot" and self.partitions is not None else "all"
+
+    def _chosen(self, partition: str, partitions: dg.PartitionsDefinition[Any] | None) -> list[Version]:
         current = self.history().current(major=self.contract.version.major)
         if self.reach != "own" or (self.contract.kind != "history" and _cut_otherwise(self.partitions, partitions)):
             return self._in_time(partition, partitions, current)
@@ -153,7 +173,7 @@ class Input:
         if self.contract.kind == "history":
             from dataproducts.history import lake
 
-            rows = lake.scan(self.dataset)
+            rows = lake.of_versions(history, versions)
         elif not versions:
             rows = self.contract.empty().lazy()
         else:
@@ -176,9 +196,11 @@ class Chosen:
     versions: tuple[Version, ...]
 
     def holding(self) -> Holding | None:
-        """The local files that hold them; None where they are elsewhere, or hold changes from which the rows follow."""
-        if self.input.contract.kind == "history" or not self.versions:
-            return Holding() if not self.versions else None
+        """The local files that hold them; None where they are elsewhere, or the rows follow from changes or a query."""
+        if not self.versions:
+            return Holding()
+        if self.input.contract.kind == "history" or any(v.is_view for v in self.versions):
+            return None
         table = self.input.history().table(self.versions[0].major)
         if table.remote:
             return None

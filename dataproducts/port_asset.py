@@ -14,7 +14,7 @@ from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
 from dataproducts.ports.delivery import Report, deliver
 from dataproducts.ports.journal import Journal
-from dataproducts.ports.port import Comparison, Offered, OutputPort
+from dataproducts.ports.port import Comparison, Offered, OutputPort, Read, View
 
 ARRIVED = "arrived"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -30,6 +30,11 @@ class PortAsset(dg.AssetsDefinition):
     def of(cls, dataset: Dataset, port: OutputPort) -> PortAsset:
         """Make the asset. Raises DeclarationError where the dataset cannot leave through the port as declared."""
         d = dataset.declaration
+        if d.view is not None and not port.takes_views:
+            raise DeclarationError(
+                f"{d.contract.dataset} is a view and stores no rows, so nothing of it leaves through {port.name}; give that port to what "
+                "it reads, or store the rows with materialized='table'"
+            )
         port.check(offered(d))
         key = port_key(d, port)
 
@@ -81,7 +86,14 @@ def offered(d: Declaration) -> Offered:
         access=d.access or str(d.facts.access.level),
         personal=d.personal or str(d.facts.personal_data.class_),
         partitions=d.partitions,
+        view=_view(d),
     )
+
+
+def _view(d: Declaration) -> View | None:
+    if d.view is None or d.query is None:
+        return None
+    return View(d.query, {name: Read(offered(read.declaration), read.ports) for name, read in d.view.read().items()})
 
 
 def port_key(d: Declaration, port: OutputPort) -> dg.AssetKey:

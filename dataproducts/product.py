@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import dagster as dg
 import polars as pl
@@ -21,6 +21,7 @@ from dataproducts.dataset import (
     HistoryRun,
     Run,
     Source,
+    refuse_view,
     source_key,
 )
 from dataproducts.errors import DeclarationError
@@ -160,6 +161,9 @@ class DataProduct:
                 declaration = replace(declaration, script=function.digest)
             if isinstance(function, Statement):
                 declaration = replace(declaration, query=function.checked(contract, declaration.inputs, partitions is not None))
+                if function.is_view:
+                    declaration = replace(declaration, view=function)
+                    refuse_view(declaration)
             self._check(declaration)
             run = _run(declaration, function)
             return self._keep(Dataset.of(declaration, function, run, run.resources), ports)
@@ -174,17 +178,22 @@ class DataProduct:
         name: str | None = None,
         inputs: Mapping[str, Dataset | Reaching] | Sequence[Dataset | Reaching] = (),
         description: str | None = None,
+        materialized: Literal["table", "view"] = "table",
         **options: Any,
     ) -> Dataset:
         """Declare a dataset whose rows are one SELECT, in BigQuery's dialect, in a file of the product's folder.
 
         `{{ name }}` in it is a dataset of the product, `{{ product/name }}` one of another, which `inputs` gives; either may be
         taken with `until` or `previous`. `@partition` is the key of the partition that is made. `name` is by default the file's,
-        `description` the comment it begins with; `options` are those of `dataset`. What it gives is held against the schema here: raises
+        `description` the comment it begins with; `options` are those of `dataset`. A "view" stores no rows: its query is run by whoever
+        reads it, and a materialization checks what it gives. What it gives is held against the schema here: raises
         DeclarationError with file, line and column for the first thing that is wrong.
         """
         own = name or Path(file).stem
         statement = Statement.of(SqlText.read(self.folder / file), own, self.name, inputs, self.datasets)
+        if materialized not in ("table", "view"):
+            raise DeclarationError(f"{self.name}/{own}: materialized is {materialized!r}; write 'table' or 'view'")
+        statement.is_view = materialized == "view"
         said = description or statement.text.remark or None
         statement.dataset = self.dataset(schema=schema, name=own, inputs=statement.inputs, description=said, **options)(statement)
         return statement.dataset

@@ -25,6 +25,7 @@ def document(dataset: Dataset) -> dict[str, Any]:
         title=d.title,
         description=d.description,
         kind=d.contract.kind,
+        materialized="table" if d.view is None else "view",
         partitioning=partitioning(d.partitions),
         freshness=duration(d.freshness) if d.freshness else None,
         quarantine=d.limits.refused_share is not None,

@@ -26,6 +26,11 @@ def home() -> Path:
     return Path(os.environ.get("DATAPRODUCTS_HOME") or ".dataproducts").absolute()
 
 
+def dagster() -> Path:
+    """The folder of Dagster's own state, DAGSTER_HOME (default `dagster` under the home)."""
+    return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").absolute()
+
+
 def first_day() -> date | None:
     """The day the local history began, which the first `dataproducts up` records under the home; None before that."""
     marker = home() / "first_day"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
 
 from dataproducts import settings
-from dataproducts.dataset import Declaration, Run
+from dataproducts.dataset import Declaration, Run, pairs
 from dataproducts.errors import DataProductsError, PortUnavailable
+from dataproducts.history.ledger import THROUGH, VIEW, Version, read_through
 from dataproducts.port_asset import offered
-from dataproducts.sql import duck
+from dataproducts.sql import duck, view
 from dataproducts.sql.query import remember
 from dataproducts.sql.statement import Statement
 
@@ -25,8 +26,18 @@ class SqlRun(Run):
         assert declaration.query is not None
         self.statement, self.query = statement, declaration.query
         self.engine = settings.sql_engine()
+        self.is_view = declaration.view is not None
         if self.engine == "bigquery":
             self.resources = {*self.resources, "bigquery"}
+
+    def noted(self, partition: str, read: Sequence[tuple[str, Sequence[Version]]]) -> dict[str, Any]:
+        """Of a view also the query, with which it is read from then on."""
+        if not self.is_view:
+            return super().noted(partition, read)
+        d = self.declaration
+        follows = {name: i.follows(partition, d.partitions) for name, i in d.inputs.items()}
+        through = read_through([v for _, versions in read for v in versions])
+        return {"inputs": pairs(read), VIEW: view.noted(self.query, follows), THROUGH: through}
 
     @contextmanager
     def working(self, context: dg.AssetExecutionContext) -> Iterator[Callable[..., Any]]:

@@ -145,6 +145,7 @@ def test_schedule_and_automation_are_on_without_anyone_switching_them_on() -> No
         "arbeidsplassen_automation": "RUNNING",
         "enhetsregisteret_automation": "RUNNING",
         "enhetsregisteret_fjernet": "RUNNING",
+        "arbeidsplassen_tatt_ned": "RUNNING",
         "fist_automation": "RUNNING",
         "publish_metadata": "RUNNING",
     }
@@ -375,7 +376,7 @@ def test_up_and_the_products_read_the_same_record_of_the_first_day(home: Path, m
     today = date(2026, 11, 22)
     assert datasets._first_day() == "2026-11-01"
     begun = up._first_day(today)
-    assert begun == date(2026, 11, 9)
+    assert begun == today - timedelta(days=up.NIGHTS - 1)
     assert datasets._first_day() == begun.isoformat()
     assert up._first_day(today + timedelta(days=3)) == begun
     (home / "first_day").write_text("yesterday")
@@ -424,6 +425,7 @@ def test_dg_list_defs_lists_what_there_is(home: Path) -> None:
         "arbeidsplassen_automation",
         "enhetsregisteret_automation",
         "enhetsregisteret_fjernet",
+        "arbeidsplassen_tatt_ned",
         "fist_automation",
         "publish_metadata",
     }

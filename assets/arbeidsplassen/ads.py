@@ -39,13 +39,7 @@ def at_end_of(day: date, before: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyF
     """
     columns = [*_AS_THEY_CAME, "kommunenummer", "kommune", "antall_stillinger"]
     together = pl.concat([before.select(columns), _states(events).select(columns)])
-    last = (
-        together.sort("kafka_offset")
-        .unique(["uuid", "kafka_partisjon"], keep="last", maintain_order=True)
-        .sort("kafka_tidspunkt", "kafka_offset")
-        .unique("uuid", keep="last", maintain_order=True)
-    )
-    return masked(last, end_of(day))
+    return masked(_last(together), end_of(day))
 
 
 def masked(ads: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
@@ -55,12 +49,11 @@ def masked(ads: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
     demands of those who copy it to remove them too. An ad past its expiry is not active there, whether or not an event says so.
     What is taken away comes back with an event or not at all, so it makes no difference that this reads the masked ads of the day before.
     """
-    taken_down = pl.col("status").ne_missing("ACTIVE") | pl.col("synlighet").ne_missing("SHOW_ALL")
-    expired = (pl.col("utloeper") <= now).fill_null(False)
+    hidden, expired = _ended(now)
     return (
         ads.with_columns(
-            maskert=taken_down | expired,
-            avsluttet=pl.when(taken_down).then("kafka_tidspunkt").when(expired).then("utloeper"),
+            maskert=hidden | expired,
+            avsluttet=pl.when(hidden).then("kafka_tidspunkt").when(expired).then("utloeper"),
         )
         .filter(pl.col("avsluttet").is_null() | (pl.col("avsluttet") > now - KEPT))
         .with_columns(aktiv=~pl.col("maskert") & (pl.col("publisert") < now).fill_null(True))
@@ -70,6 +63,29 @@ def masked(ads: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
             *(pl.when("maskert").then(pl.col(name).list.head(0).fill_null([])).otherwise(name).alias(name) for name in _EMPTIED),
             *(pl.when(~pl.col("maskert")).then(name).alias(name) for name in _LEFT_OUT),
         )
+    )
+
+
+def taken_down(events: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
+    """The events of ads whose last one says that they are not shown any more, or that are past their expiry."""
+    of_ad = ["uuid", "kafka_partisjon", "kafka_offset", "kafka_tidspunkt", "status", "synlighet", "utloeper"]
+    over = _last(events.select(of_ad)).filter(pl.any_horizontal(_ended(now)))
+    return events.join(over, on="uuid", how="semi")
+
+
+def _ended(now: datetime) -> tuple[pl.Expr, pl.Expr]:
+    """Whether an ad is taken down or hidden, and whether it has expired."""
+    hidden = pl.col("status").ne_missing("ACTIVE") | pl.col("synlighet").ne_missing("SHOW_ALL")
+    return hidden, (pl.col("utloeper") <= now).fill_null(False)
+
+
+def _last(ads: pl.LazyFrame) -> pl.LazyFrame:
+    """The last event of each ad."""
+    return (
+        ads.sort("kafka_offset")
+        .unique(["uuid", "kafka_partisjon"], keep="last", maintain_order=True)
+        .sort("kafka_tidspunkt", "kafka_offset")
+        .unique("uuid", keep="last", maintain_order=True)
     )
 
 

@@ -26,7 +26,14 @@ NOBODY: dict[str, Any] = {"personal": "none", "personal_reason": "Beløp på kon
 posteringer = product.sql_dataset("sql/posteringer.sql", schema=Postering, title="Posteringer", row_change=None, **OF_A_DAY, **NOBODY)
 
 dim_kostnadssted = product.sql_dataset(
-    "sql/dim_kostnadssted.sql", schema=DimKostnadssted, kind="snapshot", title="Kostnadssteder med hovedsted", **OF_A_DAY, **NOBODY
+    "sql/dim_kostnadssted.sql",
+    schema=DimKostnadssted,
+    kind="snapshot",
+    version="2.0.0",
+    materialized="view",  # nothing but names beside names: what the raw table holds already
+    title="Kostnadssteder med hovedsted",
+    **OF_A_DAY,
+    **NOBODY,
 )
 
 manedssaldo = product.sql_dataset(

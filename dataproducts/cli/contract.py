@@ -16,6 +16,7 @@ from dataproducts.errors import ContractChanged, DeclarationError
 if TYPE_CHECKING:
     from dataproducts.contract import Rule
     from dataproducts.dataset import Dataset
+    from dataproducts.formats.fair import Score
 
 FORMATS = ("odcs", "odps", "dcat", "croissant", "datapackage", "schema_org")
 _about = click.argument("name", metavar="[PRODUCT/DATASET]", required=False)
@@ -32,13 +33,17 @@ def contract() -> None:
 @contract.command()
 @_about
 def show(name: str | None) -> None:
-    """Columns, types, rules, personal-data classes and sources."""
+    """Columns, types, rules, personal-data classes and sources, and the FAIR score with what would give more."""
+    from dataproducts import documents
     from dataproducts.cli import location
+    from dataproducts.definitions import products
 
-    for number, dataset in enumerate(location.chosen(name)):
+    datasets = location.chosen(name)
+    scores = documents.scores(products(), datasets)
+    for number, dataset in enumerate(datasets):
         if number:
             click.echo()
-        _show(dataset)
+        _show(dataset, scores[dataset.contract.dataset])
 
 
 @contract.command()
@@ -135,7 +140,7 @@ def export(name: str | None, form: str, output: Path | None) -> None:
     tables.note(f"{tables.count(len(datasets), 'contract')} written to {output}")
 
 
-def _show(dataset: Dataset) -> None:
+def _show(dataset: Dataset, score: Score) -> None:
     from dataproducts.promise import duration, partitioning
 
     d, c = dataset.declaration, dataset.contract
@@ -148,6 +153,7 @@ def _show(dataset: Dataset) -> None:
         ("personal data", d.personal or str(d.facts.personal_data.class_)),
         ("access", d.access or str(d.facts.access.level)),
         ("freshness", duration(d.freshness) if d.freshness else None),
+        ("fair", f"{score.points} of {score.judged} points, {score.level}{_more(score)}"),
         ("quarantine", f"up to {d.limits.refused_share:.0%} of a delivery" if d.limits.refused_share is not None else None),
     ]
     click.echo(click.style(c.dataset, bold=True))
@@ -166,6 +172,11 @@ def _show(dataset: Dataset) -> None:
     tables.show(headings, rows)
     for rule in c.rules:
         click.echo(f"  over whole rows: {words(rule)}")
+
+
+def _more(score: Score) -> str:
+    missing = sorted((c for c in score.checks if c.state == "missing"), key=lambda c: -c.most)
+    return f"; more with {', '.join(f'{c.name} ({c.most})' for c in missing[:4])}" if missing else ""
 
 
 def _type(dtype: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="PRODUCT/DATASET", required=False)
 @click.option("--key", multiple=True, metavar="K", help="Whom: a value of the key column, or a JSON object of columns and values.")
 @click.option("--keys-file", type=click.Path(path_type=Path), metavar="FILE", help="More of them, one a line.")
+@click.option("--only-personal", is_flag=True, help="Rows stay, and the values of their personal columns go.")
 @click.option("--reason", metavar="TEXT", help="Why, for the registry; without naming anybody.")
 @click.option("--ground", default="", metavar="TEXT", help="The legal ground, for the registry.")
 @click.option("--yes", is_flag=True, help="Do it. Without this, and without a terminal to ask at, only say what would go.")
@@ -34,6 +35,7 @@ def erase(
     reason: str | None,
     ground: str,
     *,
+    only_personal: bool,
     yes: bool,
     resume: bool,
     rematerialize: bool,
@@ -66,7 +68,7 @@ def erase(
 
     settings.split_name(name)
     with here() as world:
-        plan = erasing.plan(world, name, texts)
+        plan = erasing.plan(world, name, texts, only_personal=only_personal)
         erasing.refuse_telling(plan, reason, ground)
         if not yes:
             _show(plan.report, as_json, done=False)

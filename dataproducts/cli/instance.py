@@ -9,6 +9,9 @@ from dataproducts import settings
 
 _DAGSTER_YAML = """\
 # Dagster's own state: SQLite files beside this one. A broken contract must not be run again; lost machines may be.
+event_log_storage:
+  module: dataproducts.event_log
+  class: LocalEventLog
 telemetry:
   enabled: false
 nux:
@@ -28,7 +31,7 @@ concurrency:
 
 def dagster_home() -> Path:
     """DAGSTER_HOME, by default `dagster` under the home; made with its settings if it is not there. Also sets the variable."""
-    path = Path(os.environ.get("DAGSTER_HOME") or settings.home() / "dagster").absolute()
+    path = settings.dagster()
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "dagster.yaml").exists():
         (path / "dagster.yaml").write_text(_DAGSTER_YAML)

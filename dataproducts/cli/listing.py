@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A dataset as declared and as stored. `partitions` are those materialized, `due` those there can be by now."""
+    """A dataset as declared and as stored. `partitions` are those materialized, `due` those there can be by now.
+
+    `fair` is its FAIR score: points, of how many that can be judged here, and the level; null where it is not declared here.
+    """
 
     dataset: str
     title: str | None
@@ -33,6 +36,7 @@ class Entry:
     rows: int | None
     known_at: str | None
     declared: bool
+    fair: dict[str, object] | None = None
 
 
 @click.command("list")
@@ -41,7 +45,7 @@ def list_datasets(as_json: bool) -> None:
     """The datasets declared here, and what the lake holds of each."""
     entries = _entries()
     if as_json:
-        click.echo(json.dumps([asdict(e) for e in entries], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([asdict(e) for e in _scored(entries)], ensure_ascii=False, indent=2))
         return
     if not entries:
         tables.note("no products yet; `dataproducts new PRODUCT` makes a first one")
@@ -73,6 +77,18 @@ def _entries() -> list[Entry]:
             raise
         declared = {}  # a consumer has the lake and not the code
     return [_entry(name, declared.get(name)) for name in sorted({*declared, *stored})]
+
+
+def _scored(entries: list[Entry]) -> list[Entry]:
+    from dataproducts import documents
+    from dataproducts.cli import location
+    from dataproducts.definitions import products
+
+    if not any(e.declared for e in entries):
+        return entries
+    found = documents.scores(products(), list(location.declared().values()))
+    told: dict[str, dict[str, object]] = {n: {"points": s.points, "of": s.judged, "level": s.level} for n, s in found.items()}
+    return [replace(e, fair=told.get(e.dataset)) for e in entries]
 
 
 def _entry(name: str, dataset: Dataset | None) -> Entry:

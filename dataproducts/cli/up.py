@@ -1,19 +1,16 @@
-"""`dataproducts up`: sandbox sources, a fortnight of history told to the catalog, then Dagster and the catalog's pages."""
+"""`dataproducts up`: Dagster and the catalog's pages, and on sandbox sources a week of history that fills them night by night."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock
-from pathlib import Path
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -21,14 +18,16 @@ import click
 
 from dataproducts import settings
 from dataproducts.cli.instance import dagster_home
-from dataproducts.errors import ConfigurationError, DataProductsError
+from dataproducts.cli.servers import Servers, serving
+from dataproducts.errors import DataProductsError
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
     from dataproducts.sandbox import Upstream
 
-NIGHTS = 14
+NIGHTS = 7
 DAGSTER_PORT, CATALOG_PORT = 3000, 8080
+_BY = "dataproducts/by"  # on the runs of `up`
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -40,35 +39,53 @@ def up(once: bool, port: int, catalog_port: int) -> None:
     """Run it all on sandbox sources, with Dagster and catalog."""
     from dataproducts.sandbox import upstreams
 
-    if not once:
-        _refuse_taken(port, "--port")
-        _refuse_taken(catalog_port, "--catalog-port")
     dagster_home()
+    servers = None if once else Servers(port, catalog_port)
     today = datetime.now(ZoneInfo("Europe/Oslo")).date()
-    with upstreams(_first_day(today)) as sandboxes:
-        failures = _nights(sandboxes, today)
-        _examples()
-        told = _publish()
+    with upstreams(_first_day(today)) as sandboxes, serving(servers) if servers else nullcontext():
+        import dagster as dg
+
+        from dataproducts.definitions import products
+
+        with dg.DagsterInstance.get() as instance:
+            catalog = _Catalog(products())
+            greet = servers.greet if servers else lambda: None
+            failures = _nights(instance, catalog, sandboxes, today, greet)
+            _examples(greet)
+            proof = catalog.proof(instance)
         _show()
-        print(f"The catalog: {told}", flush=True)
-        if once:
+        print(f"The catalog: {proof}", flush=True)
+        failed = f"{len(failures)} runs failed; the first: {failures[0]}" if failures else ""
+        if servers is None:
             if failures:
-                raise DataProductsError(f"{len(failures)} runs failed; the first: {failures[0]}")
+                raise DataProductsError(failed)
             return
-        _serve(port, catalog_port)
+        servers.work()
+        servers.wait()
+        print(failed or "Everything is there. Schedules and automation are on; runs that wait begin now.", flush=True)
+        servers.last()
 
 
-def _examples() -> None:
+def _examples(greet: Callable[[], object]) -> None:
     """Run the examples of use, so that the catalog shows what they show; one that does not pass is told of, and stops nothing."""
     from dataproducts.definitions import products
+    from dataproducts.examples import running
     from dataproducts.examples.job import run_all
 
-    for sentence in run_all(products(), lambda line: None):
+    located = products()
+    with _progress("examples of use", sum(len(running.files(product.folder)) for product in located.values())) as step:
+
+        def passed(line: str) -> None:
+            greet()
+            step(line.partition(": ")[0])
+
+        broken = run_all(located, passed)
+    for sentence in broken:
         print(f"an example does not pass: {sentence}", flush=True)
 
 
 def _first_day(today: date) -> date:
-    """The day the local history began: a fortnight before the first `up` in this home."""
+    """The day the local history began: a week before the first `up` in this home."""
     recorded = settings.first_day()
     if recorded is not None:
         return recorded
@@ -79,10 +96,8 @@ def _first_day(today: date) -> date:
     return first
 
 
-def _nights(sandboxes: Sequence[Upstream], today: date) -> list[str]:
-    """Let the nights pass that have not been seen yet; gives the sentences of what failed."""
-    import dagster as dg
-
+def _nights(instance: Any, catalog: _Catalog, sandboxes: Sequence[Upstream], today: date, greet: Callable[[], object]) -> list[str]:
+    """Let the nights pass that have not been seen yet, and tell the catalog of each; gives the sentences of what failed."""
     from dataproducts.definitions import build_defs, products
 
     located = products()
@@ -91,28 +106,56 @@ def _nights(sandboxes: Sequence[Upstream], today: date) -> list[str]:
     days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
     if sandboxes:
         days = [d for d in days if d <= max(s.day for s in sandboxes)]
-    wanted = [(day, spans) for day in days if (spans := _missing(located, day))]
+    wanted = [day for day in days if _missing(located, day)]
     failures: list[str] = []
-    with dg.DagsterInstance.get() as instance, _progress(len(wanted)) as step:
-        for day, spans in wanted:
+    heard: set[Any] = set()
+    _cancel_what_was_killed(instance)
+    with _progress("nights", len(wanted)) as step:
+        for day in wanted:
             for sandbox in sandboxes:
                 sandbox.travel(day)
-            for span in spans:
-                failures += _run(repository, instance, span)
+            for span in _missing(located, day):
+                failures += _attended(partial(_run, repository, instance, span), greet)
+                heard.update(span.assets)
+            catalog.tell(instance)
             step(f"night of {day}")
-        for silent in _silent_ports(located, {key for _, spans in wanted for span in spans for key in span.assets}):
-            failures += _run(repository, instance, silent)
+        for silent in _silent_ports(located, heard):
+            failures += _attended(partial(_run, repository, instance, silent), greet)
     for sandbox in sandboxes:
         sandbox.travel(days[-1] if days else None)  # what is kept of today was published today, however early it is
         sandbox.travel(None)
     return failures
 
 
+def _cancel_what_was_killed(instance: Any) -> None:
+    """Runs of an `up` that was killed would be said to run for ever."""
+    import dagster as dg
+    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+    for run in instance.get_runs(dg.RunsFilter(tags={_BY: "up"}, statuses=NOT_FINISHED_STATUSES)):
+        if run.parent_run_id is not None:  # somebody had it run again, with its tags
+            continue
+        instance.report_run_canceled(run, "`dataproducts up` was killed while this ran; what it left out is made by another run.")
+
+
+def _attended(run: Callable[[], list[str]], greet: Callable[[], object]) -> list[str]:
+    """What a run gives; greets meanwhile. In the main thread Dagster would take an interrupt for a failure of the run, and go on."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            while not wait([running], timeout=0.2).done:
+                greet()
+            return running.result()
+        except KeyboardInterrupt:
+            print("\nStopping, when the run that is under way has ended ...", file=sys.stderr, flush=True)
+            raise
+
+
 def _run(repository: Any, instance: Any, span: _Span) -> list[str]:
     result = repository.get_job("__ASSET_JOB").execute_in_process(
         instance=instance,
         partition_key=span.partition,
-        tags=span.tags,
+        tags={_BY: "up", **span.tags},
         asset_selection=span.assets,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -199,18 +242,19 @@ def _sentence(event: Any) -> str:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
+def _progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal, a line for each step elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        count = iter(range(1, total + 1))
-        yield lambda text: print(f"{next(count)}/{total} {text}", file=sys.stderr, flush=True)
+        numbers = count(1)
+        yield lambda text: print(f"{next(numbers)}/{total} {text}", file=sys.stderr, flush=True)
         return
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("the first night", total=total)
+        task = bar.add_task(what, total=total)
 
         def step(text: str) -> None:
             bar.update(task, advance=1, description=text)
@@ -249,87 +293,36 @@ def _show() -> None:
     Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
-def _publish() -> str:
-    """Tell the catalog of everything at once, as its sensor will from now on; gives the sentence that proves it."""
-    import dagster as dg
+class _Catalog:
+    """The catalog, which is told of what the event log has, as its sensor will from now on."""
 
-    from dataproducts.catalog.target import target
-    from dataproducts.definitions import port_resources, products, resources
-    from dataproducts.publication import ports
-    from dataproducts.publication.reconcile import reconcile, sentence
-    from dataproducts.publication.sensor import Publication
+    def __init__(self, located: dict[str, DataProduct]) -> None:
+        from dataproducts.catalog.target import target
+        from dataproducts.publication.sensor import Publication
 
-    located, where, at_hand = products(), settings.location(), target()
-    publication = Publication(located, at_hand, where)
-    with dg.DagsterInstance.get() as instance:
-        cursor: str | None = None
+        self._located, self._target = located, target()
+        self._publication = Publication(located, self._target, settings.location())
+        self._cursor: str | None = None
+
+    def tell(self, instance: Any) -> None:
+        """Send all that it has not been told yet."""
         while True:
-            ticked = publication.tick(instance, cursor)
-            cursor = ticked.cursor
+            ticked = self._publication.tick(instance, self._cursor)
+            self._cursor = ticked.cursor
             if not ticked.sent:
-                break
+                return
+
+    def proof(self, instance: Any) -> str:
+        """Tell it the rest; gives the sentence that says whether it has everything, and the ports too."""
+        import dagster as dg
+
+        from dataproducts.definitions import port_resources, resources
+        from dataproducts.publication import ports
+        from dataproducts.publication.reconcile import reconcile, sentence
+
+        self.tell(instance)
+        located = self._located
         given = {**port_resources(located), **resources()}
         with dg.build_resources({key: given[key] for key in ports.resource_keys(located)}, instance=instance) as opened:
             compared = list(ports.compared(located, opened._asdict(), full=True))
-        return sentence(reconcile(instance, located, at_hand, where, ports=compared))
-
-
-def _refuse_taken(port: int, option: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ConfigurationError(f"port {port} is taken; stop what listens there, or choose another with {option}") from None
-
-
-def _serve(port: int, catalog_port: int) -> None:
-    """Run Dagster's webserver and daemon and the catalog until they are interrupted or one of them ends."""
-    workspace = Path("workspace.yaml")
-    where = ["-w", str(workspace.absolute())] if workspace.exists() else ["-m", "dataproducts.definitions"]
-    tools = Path(sys.executable).parent
-    log = (settings.home() / "dagster.log").open("ab")
-    pages, dagster = f"http://localhost:{catalog_port}", f"http://localhost:{port}"
-    environment = {"CATALOG_BASE_URL": pages, "CATALOG_DAGSTER_URL": dagster, **os.environ}
-    commands = [
-        ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *where],
-        ["dagster-daemon", "run", *where],
-        ["dataproducts", "catalog", "serve", "--local", "--port", str(catalog_port)],
-    ]
-    servers = [
-        subprocess.Popen([str(tools / name), *arguments], stdout=log, stderr=log, start_new_session=True, env=environment)
-        for name, *arguments in commands
-    ]
-    stop = signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    try:
-        if _answers(catalog_port, servers):
-            print(f"\nThe catalog is on {pages}", flush=True)
-        if _answers(port, servers):
-            print(f"Dagster is on {dagster}  (log: {log.name}; Ctrl-C stops everything)", flush=True)
-        while all(server.poll() is None for server in servers):
-            time.sleep(0.5)
-        raise ConfigurationError(f"Dagster or the catalog stopped by itself; {log.name} says why")
-    except KeyboardInterrupt:
-        print("\nStopped.")
-    finally:
-        signal.signal(signal.SIGTERM, stop)
-        for server in servers:
-            if server.poll() is None:
-                os.killpg(server.pid, signal.SIGTERM)
-        patience = time.monotonic() + 10
-        for server in servers:
-            try:
-                server.wait(max(0.1, patience - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-
-
-def _answers(port: int, servers: Sequence[subprocess.Popen[bytes]]) -> bool:
-    for _ in range(600):
-        if any(server.poll() is not None for server in servers):
-            return False
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return True
-        time.sleep(0.2)
-    return False
+        return sentence(reconcile(instance, located, self._target, settings.location(), ports=compared))

@@ -12,7 +12,9 @@ import polars as pl
 
 from dataproducts.erasure import places
 from dataproducts.erasure.derived import Columns, Derived, derived
+from dataproducts.erasure.emptying import Empties, emptying
 from dataproducts.erasure.keys import Keys
+from dataproducts.erasure.pseudonymized import Become, become
 from dataproducts.erasure.registry import LINKS, QUARANTINE, Line, Registry
 from dataproducts.erasure.rewriting import Read, found, rewrite
 from dataproducts.erasure.secret import Secret, secret
@@ -87,22 +89,35 @@ class World:
 
 @dataclass
 class Plan:
-    """What an erasure would do; nothing is written yet. `erased` knows the values, and stays in this process."""
+    """What an erasure would do; nothing is written yet. `erased` knows the values, and stays in this process.
+
+    `empties` are, by dataset, the columns whose values go where rows stay; where there are none the rows go.
+    """
 
     world: World
     keys: Keys
     reach: Derived
     report: Report
     read: Read = field(default_factory=dict)
+    empties: Mapping[str, Empties] = field(default_factory=dict)
+    become: Become = field(default_factory=dict)
 
     def erased(self, dataset: str, at_hand: Secret | None = None) -> Erased:
         """Those to erase from one of the datasets; by hash as well where the secret is given."""
-        return Erased(dataset, tuple(_known(one, self.keys, at_hand) for one in self.reach.columns[dataset]), 0)
+        empties = self.empties.get(dataset, ())
+        each = [(one, self.spelled(dataset, one)) for one in self.reach.columns[dataset]]
+        subjects = tuple(replace(_known(one, spelled, at_hand), empties=empties) for one, spelled in each)
+        return Erased(dataset, (), 0, emptied=subjects) if empties else Erased(dataset, subjects, 0)
+
+    def spelled(self, dataset: str, columns: Columns) -> frozenset[str]:
+        """The values of those columns that are the keys', or were made of them."""
+        return frozenset(text for text, first in self.become[dataset, columns].items() if first in self.keys.spelled)
 
 
-def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: bool = False) -> Plan:
+def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: bool = False, only_personal: bool = False) -> Plan:
     """Look for keys in a dataset and in all that is made from it. Reads the columns that tell, and writes nothing.
 
+    With `only_personal` rows stay, and the values of their personal columns go.
     Raises UnknownDataset for a dataset or a key that is nowhere (with `lenient` a key may be), MalformedKey, DeclarationError.
     """
     history = DatasetHistory(world.root, name)
@@ -112,12 +127,17 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
             f"{name} has no history in {world.root}, so there is nothing to erase; `dataproducts list` shows what there is"
         )
     declared = world.datasets.get(name)
+    if declared is not None and declared.declaration.view is not None:
+        read = " or ".join(sorted({i.dataset for i in declared.declaration.inputs.values()}))
+        raise UnknownDataset(f"{name} is a view and holds no rows; erase from {read}, which it reads")
     key = declared.contract.key if declared is not None else tables[-1].key
     keys = Keys.of(name, key, declared.contract.dtypes if declared is not None else tables[-1].dtypes, texts)
     reach = derived(world.datasets, name, keys.columns)
+    reach, empties = emptying(world, name, reach) if only_personal else (reach, {})
     named, others = keys.spelled, _other_pseudonyms(world, keys, reach)
     keys = replace(keys, spelled=keys.spelled.union(*others.values()))
-    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold))
+    values = _with_links(world, become(keys.spelled, reach))
+    made = Plan(world, keys, reach, Report(name, len(named), untold=reach.untold), empties=empties, become=values)
     met: set[str] = set()
     for dataset in reach.columns:
         erased = made.erased(dataset)
@@ -127,7 +147,8 @@ def plan(world: World, name: str, texts: Sequence[tuple[str, str]], *, lenient: 
         made.report.places.append(Place(dataset, rows.rows, versions=rows.versions))
         if kept.rows:
             made.report.places.append(Place(f"{dataset}, quarantine", kept.rows, versions=kept.versions))
-        met |= rows.values & keys.spelled
+        first = {text: of for columns in reach.columns[dataset] for text, of in values[dataset, columns].items()}
+        met |= {first[text] for text in rows.values if text in first}
         for value in named - met if kept.rows and not lenient else ():
             one = replace(made, keys=replace(keys, spelled=frozenset({value}))).erased(dataset)
             met |= {value} if found(refused, one.of_quarantine()).rows else set()
@@ -154,13 +175,26 @@ def erase(made: Plan, *, reason: str, ground: str = "", who: str, say: Callable[
     registry = Registry(made.world.root).refresh()
     erasure, now = uuid.uuid4().hex, datetime.now(UTC)
     lines = [
-        Line(erasure, "begun", now, who, ground, reason, made.report.dataset, dataset, columns, digest, at_hand.name)
+        Line(
+            erasure,
+            "begun",
+            now,
+            who,
+            ground,
+            reason,
+            made.report.dataset,
+            dataset,
+            columns,
+            digest,
+            at_hand.name,
+            made.empties.get(dataset, ()),
+        )
         for dataset, sets in made.reach.columns.items()
         for columns in sets
-        for digest in at_hand.hashed(sorted(made.keys.spelled))
+        for digest in at_hand.hashed(sorted(made.spelled(dataset, columns)))
     ]
     unfinished = registry.open()
-    known = {(line.dataset, line.columns, line.hash) for line in registry.lines if line.erasure not in unfinished}
+    known = {_what(line) for line in registry.lines if line.erasure not in unfinished}
     again = next((one for one, held in unfinished.items() if {_what(x) for x in lines} <= {_what(x) for x in held}), None)
     if again is not None:
         erasure = again
@@ -232,21 +266,35 @@ def _elsewhere(world: World, erased: Mapping[str, Erased], touched: Mapping[str,
 
 
 def _erased_versions(world: World, name: str) -> set[tuple[str, int]]:
-    """Every version that an erasure has touched, this one or an earlier."""
-    return {(v.partition, v.number) for v in DatasetHistory(world.root, name).versions() if "at" in v.note.get("erased", {})}
+    """Every version that an erasure has touched, this one or an earlier; of a view all, for what is kept of them showed others' rows."""
+    versions = DatasetHistory(world.root, name).versions()
+    return {(v.partition, v.number) for v in versions if v.is_view or "at" in v.note.get("erased", {})}
 
 
 def refuse_telling(made: Plan, *texts: str) -> None:
     """Raise HistoryError where a reason names the one who is to be forgotten: the registry keeps it for ever."""
-    shown = Erased(made.report.dataset, tuple(_known(one, made.keys, None) for one in made.reach.columns[made.report.dataset]), 0)
+    shown = Erased(made.report.dataset, tuple(_known(one, made.keys.spelled, None) for one in made.reach.columns[made.report.dataset]), 0)
     if any(shown.scrubbed_text(text) != text for text in texts):
         raise HistoryError("the reason or ground names the key itself, and the registry keeps both for ever; say it without")
 
 
-def _known(columns: Columns, keys: Keys, at_hand: Secret | None) -> Subjects:
-    hashes = frozenset(at_hand.hashed(keys.spelled)) if at_hand is not None else frozenset()
+def _known(columns: Columns, spelled: frozenset[str], at_hand: Secret | None) -> Subjects:
+    hashes = frozenset(at_hand.hashed(spelled)) if at_hand is not None else frozenset()
     names, sources = tuple(n for n, _ in columns), tuple(s for _, s in columns)
-    return Subjects(names, sources, hashes, at_hand or Secret(b""), keys.spelled)
+    return Subjects(names, sources, hashes, at_hand or Secret(b""), spelled)
+
+
+def _with_links(world: World, values: Become) -> Become:
+    """Also the pseudonyms of the same people under keys that are no longer held, as far as links lead to them."""
+    found = {}
+    for (dataset, columns), texts in values.items():
+        links = Links(world.root, dataset).all() if DatasetHistory(world.root, dataset + LINKS).tables() else None
+        more: dict[str, str] = {}
+        if links is not None and len(columns) == 1:
+            for text, first in texts.items():
+                more |= {spelled_texts([one]): first for one in Links.same([text.partition(":")[2]], links)}
+        found[dataset, columns] = {**more, **texts}
+    return found
 
 
 def _other_pseudonyms(world: World, keys: Keys, reach: Derived) -> dict[str, set[str]]:
@@ -273,5 +321,5 @@ def _dtypes(world: World, name: str) -> Mapping[str, Any]:
     return declared.contract.dtypes if declared is not None else DatasetHistory(world.root, name).tables()[-1].dtypes
 
 
-def _what(line: Line) -> tuple[str, Columns, str]:
-    return line.dataset, line.columns, line.hash
+def _what(line: Line) -> tuple[str, Columns, str, Empties]:
+    return line.dataset, line.columns, line.hash, line.empties

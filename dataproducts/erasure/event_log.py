@@ -55,16 +55,17 @@ def tell(instance: dg.DagsterInstance, dataset: Dataset, touched: set[tuple[str,
 
     d = dataset.declaration
     for partition, version in dataset.history().current(major=d.contract.version.major).items():
-        if (partition, version.number) not in touched:
+        if (partition, version.number) not in touched or version.is_view:
             continue
         keys = [partition] if d.partitions is not None else None
         records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=d.key, asset_partitions=keys), limit=1).records
         event = records[0].asset_materialization if records else None
-        said = event.metadata.get(f"{PREFIX}content_hash") if event is not None else None
-        if said is not None and said.value == version.content_hash:
+        logged = event.metadata.get(f"{PREFIX}content_hash") if event is not None else None
+        if logged is not None and logged.value == version.content_hash:
             continue
-        count = version.note[ERASED]["count"]
-        outcome = Outcome(partition, Committed(version, True), metadata={ERASED: f"{count:,} rows were erased from this version"})
+        count, emptied = (version.note[ERASED].get(name, 0) for name in ("count", "emptied"))
+        said = f"{count:,} rows were erased from this version" + (f", and values in {emptied:,} others" if emptied else "")
+        outcome = Outcome(partition, Committed(version, True), metadata={ERASED: said})
         instance.report_runless_asset_event(materialization(d, outcome))
 
 

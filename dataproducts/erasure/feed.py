@@ -12,11 +12,14 @@ Found = Callable[[], Mapping[str, Sequence[str]]]
 """Keys by dataset ("product/dataset"), as `dataproducts erase` takes them; none once they are erased."""
 
 
-def erasure_feed(name: str, *, found: Found, reason: str, ground: str, every: int = 600) -> dg.SensorDefinition:
+def erasure_feed(
+    name: str, *, found: Found, reason: str, ground: str, every: int = 600, only_personal: bool = False
+) -> dg.SensorDefinition:
     """A sensor, on from the start, that has the keys erased which `found` gives, every so many seconds.
 
     `product.add(dp.erasure_feed("removed_units", found=..., reason=..., ground=...))`. The job looks for the keys itself, so none of them
     is written into a run's configuration. A key that is in no version is registered all the same: the source may deliver it again.
+    With `only_personal` the rows stay, and the values of their personal columns go.
     """
 
     @dg.op(name=f"{name}_erase", description=reason)
@@ -28,7 +31,7 @@ def erasure_feed(name: str, *, found: Found, reason: str, ground: str, every: in
         with here(context.instance) as world:
             reports = erasing.resume(world, context.log.info)
             for dataset, keys in found().items():
-                plan = erasing.plan(world, dataset, [(name, key) for key in keys], lenient=True)
+                plan = erasing.plan(world, dataset, [(name, key) for key in keys], lenient=True, only_personal=only_personal)
                 reports.append(erasing.erase(plan, reason=reason, ground=ground, who=name, say=context.log.info))
             unfinished = [text for report in reports for text in report.unfinished]
         rows = sum(place.removed for report in reports for place in report.places)

@@ -44,6 +44,7 @@ class Line:
     """One line: that someone, by hash, is erased from a dataset by these columns. A line "done" has no hash and is about the erasure.
 
     `columns` are (name, path in the source's records) pairs, `asked` the dataset the request named, `key` the name of the hash's key.
+    `empties` are the columns that are emptied where the rows stay, with what stands in place of their values, as JSON.
     """
 
     erasure: str
@@ -57,6 +58,7 @@ class Line:
     columns: tuple[tuple[str, str], ...]
     hash: str
     key: str
+    empties: tuple[tuple[str, str], ...] = ()
 
 
 class Registry:
@@ -107,14 +109,15 @@ class Registry:
                 f"{own}: the erasures in {self.url} were written with the key {other.key}, and the one at hand is {at_hand.name}; "
                 "set DATAPRODUCTS_ERASURE_KEY to that key"
             )
-        by_columns: dict[tuple[tuple[str, str], ...], set[str]] = {}
+        by_columns: dict[tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]], set[str]] = {}
         for line in mine:
-            by_columns.setdefault(line.columns, set()).add(line.hash)
-        subjects = tuple(
-            Subjects(tuple(n for n, _ in columns), tuple(s for _, s in columns), frozenset(hashes), at_hand)
-            for columns, hashes in sorted(by_columns.items())
-        )
-        found = Erased(own, subjects, len(mine))
+            by_columns.setdefault((line.columns, line.empties), set()).add(line.hash)
+        subjects = [
+            Subjects(tuple(n for n, _ in columns), tuple(s for _, s in columns), frozenset(hashes), at_hand, empties=empties)
+            for (columns, empties), hashes in sorted(by_columns.items())
+        ]
+        gone, emptied = (tuple(s for s in subjects if bool(s.empties) is kind) for kind in (False, True))
+        found = Erased(own, gone, len(mine), emptied=emptied)
         if dataset.endswith(LINKS):
             return found.of_links()
         return found.of_quarantine() if dataset.endswith(QUARANTINE) else found
@@ -143,9 +146,7 @@ class Registry:
         from deltalake import CommitProperties
         from deltalake.exceptions import CommitFailedError
 
-        rows = [
-            [x.erasure, x.state, x.at, x.who, x.ground, x.reason, x.asked, x.dataset, json.dumps(x.columns), x.hash, x.key] for x in lines
-        ]
+        rows = [[x.erasure, x.state, x.at, x.who, x.ground, x.reason, x.asked, x.dataset, _columns(x), x.hash, x.key] for x in lines]
         try:
             self._table.append(rows, CommitProperties(max_commit_retries=50))
         except CommitFailedError as error:
@@ -163,4 +164,11 @@ class Registry:
 
 def _line(row: tuple[Any, ...]) -> Line:
     erasure, state, at, who, ground, reason, asked, dataset, columns, digest, key = row
-    return Line(erasure, state, at, who, ground, reason, asked, dataset, tuple((n, s) for n, s in json.loads(columns)), digest, key)
+    said = json.loads(columns)
+    by, empties = (said["by"], said["empties"]) if isinstance(said, dict) else (said, [])
+    of, emptied = tuple((n, s) for n, s in by), tuple((n, v) for n, v in empties)
+    return Line(erasure, state, at, who, ground, reason, asked, dataset, of, digest, key, emptied)
+
+
+def _columns(line: Line) -> str:
+    return json.dumps({"by": line.columns, "empties": line.empties} if line.empties else line.columns)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -37,7 +37,14 @@ class Rewritten:
     pending: int = 0
 
 
-Read = dict[str, dict[tuple[str, int], int]]
+class Rows(NamedTuple):
+    """Rows that go, and rows that stay and are emptied."""
+
+    gone: int = 0
+    emptied: int = 0
+
+
+Read = dict[str, dict[tuple[str, int], Rows]]
 """Rows by (partition, version number), for each file that has been read: files never change, so none is read twice."""
 
 
@@ -51,7 +58,7 @@ class Found:
     @property
     def rows(self) -> int:
         """How many rows, of all versions."""
-        return sum(rows for counts in self.read.values() for rows in counts.values())
+        return sum(sum(rows) for counts in self.read.values() for rows in counts.values())
 
     @property
     def versions(self) -> int:
@@ -106,7 +113,7 @@ def _rewrite(table: HistoryTable, erased: Erased, at: datetime, done: Rewritten,
         hashes: dict[tuple[str, int], str] = {}
         for path, counts in holding.items():
             instead[path] = new = _written(table, path, erased)
-            rows = sum(v.rows for v in ledger if path in v.files) - sum(counts.values())
+            rows = sum(v.rows for v in ledger if path in v.files) - sum(lost.gone for lost in counts.values())
             if new is not None:
                 written[new] = rows
             for pair in counts:
@@ -118,27 +125,33 @@ def _rewrite(table: HistoryTable, erased: Erased, at: datetime, done: Rewritten,
             table.discard(written)
             time.sleep(random.uniform(0, min(0.5, 0.01 * 2 ** min(attempt, 6))))
             continue
-        done.rows += sum(rows for counts in holding.values() for rows in counts.values())
+        done.rows += sum(sum(rows) for counts in holding.values() for rows in counts.values())
         done.versions |= {pair for counts in holding.values() for pair in counts} | scrubbed
         done.files += len(holding)
         return
     raise HistoryError(f"{table.dataset}: other writers kept committing first, {_ATTEMPTS} times in a row; run the erasure again")
 
 
-def _counted(table: HistoryTable, path: str, erased: Erased, values: set[str] | None = None) -> dict[tuple[str, int], int]:
+def _counted(table: HistoryTable, path: str, erased: Erased, values: set[str] | None = None) -> dict[tuple[str, int], Rows]:
     """The rows of a file that are theirs, by (partition, version number); and the values that are met, where somebody collects them."""
     names = list(pl.read_parquet_schema(table.absolute(path)))
     needed = erased.needs(names)
     if not needed:
         return {}
-    counts: dict[tuple[str, int], int] = {}
+    counts: dict[tuple[str, int], Rows] = {}
     stamps = ["_partition", "_version"]
     for frame in _pieces(table, path, [*needed, *stamps]):
-        hit = frame.filter(erased.hits(frame.select(needed)))
+        given = frame.select(needed)
+        gone = erased.hits(given)
+        held = erased.held(given) & ~gone if erased.emptied and not erased.is_quarantine else pl.repeat(False, frame.height, eager=True)
+        hit = frame.filter(gone | held)
         if values is not None and hit.height and not erased.is_quarantine:
-            values.update(text for one in erased.subjects if set(one.columns) <= set(needed) for text in one.spelled(hit))
-        for partition, number, rows in hit.group_by(stamps).len().iter_rows():
-            counts[partition, number] = counts.get((partition, number), 0) + rows
+            everybody = (*erased.subjects, *erased.emptied)
+            values.update(text for one in everybody if set(one.columns) <= set(needed) for text in one.spelled(hit))
+        marked = frame.select(stamps).with_columns(gone=gone, held=held).filter(gone | held)
+        for partition, number, lost, emptied in marked.group_by(stamps).agg(pl.col("gone", "held").sum()).iter_rows():
+            before = counts.get((partition, number), Rows())
+            counts[partition, number] = Rows(before.gone + lost, before.emptied + emptied)
     return counts
 
 
@@ -177,23 +190,25 @@ def _hash(table: HistoryTable, old: str, new: str | None, pair: tuple[str, int])
 
 def _instead(
     version: Version,
-    holding: Mapping[str, Mapping[tuple[str, int], int]],
+    holding: Mapping[str, Mapping[tuple[str, int], Rows]],
     instead: Mapping[str, str | None],
     hashes: Mapping[tuple[str, int], str],
     erased: Erased,
     at: datetime,
 ) -> Version:
-    """The ledger's entry after the erasure: same number, same time of knowledge; a version that lost rows says so."""
+    """The ledger's entry after the erasure: same number, same time of knowledge; a version that lost rows or values says so."""
     pair = (version.partition, version.number)
-    lost = sum(holding[path].get(pair, 0) for path in version.files if path in holding)
+    found = [holding[path].get(pair, Rows()) for path in version.files if path in holding]
+    lost, emptied = sum(one.gone for one in found), sum(one.emptied for one in found)
     rows = version.rows - lost
     files = tuple(new for path in version.files if (new := instead.get(path, path)) is not None) if rows else ()
     note: dict[str, Any] = erased.scrubbed(version.note)
-    if not lost:
+    if not lost and not emptied:
         return replace(version, files=files, note=note)
     before = note.get(ERASED, {})
     note[ERASED] = {
         "count": before.get("count", 0) + lost,
+        **({"emptied": before.get("emptied", 0) + emptied} if emptied or "emptied" in before else {}),
         "at": at.isoformat(),
         "void_hashes": [*version.void_hashes, version.content_hash],  # what ports that have the version know it by
     }

@@ -18,13 +18,14 @@ import polars as pl
 
 from dataproducts.erasure.secret import Secret
 from dataproducts.errors import DeclarationError
+from dataproducts.history.ledger import THROUGH, VIEW
 
 ERASED = "erased"
 """Stands where a value stood in a note or a text; also the name in a version's note."""
 
 _LONG_ENOUGH = 6  # characters a value needs to be looked for inside text; a shorter one stands there by chance
 _KIT = frozenset(
-    {"run", "received", "refused", "inputs", "between", "replayed", "replayed_rows", "kafka", ERASED}
+    {"run", "received", "refused", "inputs", "between", "replayed", "replayed_rows", "kafka", ERASED, VIEW, THROUGH}
 )  # notes of the kit's own
 _FREE = (pl.String, pl.Int64, pl.Boolean, pl.Date, pl.Decimal, pl.Datetime, pl.Binary)
 
@@ -41,6 +42,16 @@ def spelled(columns: Sequence[str], dtypes: Any) -> pl.Expr:
 def spelled_texts(texts: Sequence[str]) -> str:
     """As `spelled`, of values that are texts already."""
     return "".join(f"{len(text.encode())}:{text}" for text in texts)
+
+
+def unspelled(text: str) -> list[str]:
+    """The texts that `spelled_texts` put together."""
+    rest, found = text.encode(), []
+    while rest:
+        length, _, rest = rest.partition(b":")
+        found.append(rest[: int(length)].decode())
+        rest = rest[int(length) :]
+    return found
 
 
 def refuse_type(dataset: str, name: str, dtype: pl.DataType) -> None:
@@ -63,7 +74,8 @@ def _text(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 class Subjects:
     """Those erased by the values of some columns. `sources` are the columns' paths in the records of the source.
 
-    `known` are spelled values that this process was told; the others are known by hash only.
+    `known` are spelled values that this process was told; the others are known by hash only. `empties` are the columns whose values go
+    where the rows stay, each with what stands in its place as JSON.
     """
 
     columns: tuple[str, ...]
@@ -71,6 +83,7 @@ class Subjects:
     hashes: frozenset[str]
     secret: Secret = field(repr=False)
     known: frozenset[str] = field(default=frozenset(), repr=False)
+    empties: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def unknown(self) -> frozenset[str]:
@@ -85,6 +98,24 @@ class Subjects:
             (name,) = self.columns
             return frame.get_column(name).is_in(self._native(frame.schema[name]).implode()).fill_null(False)
         return self.among(self.spelled(frame))
+
+    def held(self, frame: pl.DataFrame) -> pl.Series:
+        """Which of their rows still hold a value of a column that is emptied."""
+        there = [_holds(pl.col(name), json.loads(instead)) for name, instead in self.empties if name in frame.columns]
+        if not there:
+            return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+        return self.hits(frame) & frame.select(pl.any_horizontal(there)).to_series()
+
+    def emptied(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows, theirs without the values of the columns that are emptied."""
+        theirs = self.held(frame)
+        if not theirs.any():
+            return frame
+        return frame.with_columns(
+            pl.when(theirs).then(pl.lit(pl.Series([json.loads(instead)], dtype=frame.schema[name])).first()).otherwise(name).alias(name)
+            for name, instead in self.empties
+            if name in frame.columns
+        )
 
     def spelled(self, frame: pl.DataFrame) -> pl.Series:
         """The values of each row, spelled."""
@@ -125,21 +156,26 @@ class Subjects:
 
 @dataclass(frozen=True)
 class Erased:
-    """All that are erased from one dataset. `count` is the number of lines of the registry that say so: it only grows."""
+    """All that are erased from one dataset: `subjects` with their rows, `emptied` by values of columns while the rows stay.
+
+    `count` is the number of lines of the registry that say so: it only grows.
+    """
 
     dataset: str
     subjects: tuple[Subjects, ...]
     count: int
     is_quarantine: bool = False
+    emptied: tuple[Subjects, ...] = ()
 
     def needs(self, names: Sequence[str]) -> list[str]:
         """Of the columns a file has, those that have to be read to find the rows."""
         if self.is_quarantine:
             return ["received"]
-        return sorted({c for s in self.subjects for c in s.columns if set(s.columns) <= set(names)})
+        mine = [s for s in (*self.subjects, *self.emptied) if set(s.columns) <= set(names)]
+        return sorted({c for s in mine for c in (*s.columns, *(n for n, _ in s.empties if n in names))})
 
     def hits(self, frame: pl.DataFrame) -> pl.Series:
-        """Which rows are theirs."""
+        """Which rows are theirs and go."""
         if self.is_quarantine:
             return pl.Series([self.names(received) for received in frame.get_column("received")], dtype=pl.Boolean)
         hit = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
@@ -148,10 +184,22 @@ class Erased:
                 hit |= one.hits(frame)
         return hit
 
+    def held(self, frame: pl.DataFrame) -> pl.Series:
+        """Which rows stay and still hold what is to be emptied."""
+        held = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+        for one in self.emptied:
+            if set(one.columns) <= set(frame.columns):
+                held |= one.held(frame)
+        return held
+
     def without(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The rows that are not theirs."""
+        """The rows that are not theirs; of those that stay, without what is emptied."""
         hit = self.hits(frame)
-        return frame.filter(~hit) if hit.any() else frame
+        kept = frame.filter(~hit) if hit.any() else frame
+        for one in self.emptied:
+            if set(one.columns) <= set(frame.columns):
+                kept = one.emptied(kept)
+        return kept
 
     def names(self, received: str) -> bool:
         """Whether a refused row, as it was received, is theirs: by the columns' places in it, or because it has a known value."""
@@ -160,10 +208,11 @@ class Erased:
         except ValueError:
             record = None
         inside = list(_carried(record))
-        if any(value in text for text in (received, *inside) for one in self.subjects for value in one.values):
+        everybody = (*self.subjects, *self.emptied)
+        if any(value in text for text in (received, *inside) for one in everybody for value in one.values):
             return True
         records = [record, *(found for text in inside for found in _parsed(text))]
-        return any(one.holds(texts) for record in records for one in self.subjects for texts in _found(record, one))
+        return any(one.holds(texts) for record in records for one in everybody for texts in _found(record, one))
 
     def scrubbed(self, note: dict[str, Any]) -> dict[str, Any]:
         """What is said beside rows, without their values: what a product says, not what the kit counts."""
@@ -197,14 +246,21 @@ class Erased:
         return any(len(one.columns) == 1 and len(text) >= _LONG_ENOUGH and one.holds([text]) for one in self.subjects)
 
     def of_quarantine(self) -> Erased:
-        """The same, for the dataset's refused rows."""
+        """The same, for the dataset's refused rows: those go as they are, whatever would be emptied of them."""
         return replace(self, dataset=f"{self.dataset}/quarantine", is_quarantine=True)
 
     def of_links(self) -> Erased:
         """The same, for the dataset's links from pseudonyms to those of the next key: a link is theirs by either end."""
         ends = ("former", "pseudonym")
         alone = [replace(one, columns=(end,), sources=(end,)) for one in self.subjects if len(one.columns) == 1 for end in ends]
-        return replace(self, dataset=f"{self.dataset}/pseudonyms", subjects=tuple(alone))
+        return replace(self, dataset=f"{self.dataset}/pseudonyms", subjects=tuple(alone), emptied=())
+
+
+def _holds(column: pl.Expr, instead: Any) -> pl.Expr:
+    """Whether a column holds anything but what stands in place of erased values."""
+    if instead is None:
+        return column.is_not_null()
+    return (column.list.len() != 0).fill_null(True) if instead == [] else column.ne_missing(pl.lit(instead))
 
 
 def _carried(record: Any) -> Iterator[str]:

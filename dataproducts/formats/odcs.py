@@ -41,6 +41,7 @@ class Terms:
     """What a dataset promises beside its columns. `access` and `personal_data` default to those of the product.
 
     `kind`: "table" replaces its content, "snapshot" is the whole content at each partition, "history" holds intervals.
+    `materialized`: a "view" stores no rows.
     `partitioning`: text such as "daily, Europe/Oslo", None where there is one partition. `freshness` and `retention`:
     an ISO 8601 duration ("PT36H") where possible, so that worse can be told from better. `quarantine`: rows that break
     a rule are kept aside instead of stopping the load. `ports`: where the data leaves, such as "kafka:enheter".
@@ -49,6 +50,7 @@ class Terms:
     title: str | None = None
     description: str = ""
     kind: Kind = "table"
+    materialized: Literal["table", "view"] = "table"
     partitioning: str | None = None
     freshness: str | None = None
     quarantine: bool = False
@@ -147,7 +149,7 @@ def _table(contract: Contract, terms: Terms, name: str) -> dict[str, Any]:
             "businessName": terms.title,
             "description": terms.description or contract.description,
             "logicalType": "object",
-            "physicalType": "table",
+            "physicalType": terms.materialized,
             "customProperties": _custom(
                 kind=terms.kind,
                 partitioning=terms.partitioning,

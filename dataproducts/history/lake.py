@@ -205,7 +205,16 @@ def _choose(
         raise _no_partition(history, unknown[0], as_of)
     if kind == "history" and partition is not None:
         return _Choice(tuple(current.values()), frozenset(keys))
-    return _Choice(tuple(current[p] for p in keys))
+    return _Choice(tuple(_live(current[p], as_of) for p in keys))
+
+
+def _live(version: Version, as_of: datetime | None) -> Version:
+    """A view is read over what its inputs hold now, or held then; everything else is as it was stored."""
+    if not version.is_view:
+        return version
+    from dataproducts.sql.view import live
+
+    return live(version, as_of)
 
 
 def _one_version(history: DatasetHistory, partition: PartitionChoice, number: int) -> Version:
@@ -222,6 +231,11 @@ def _one_version(history: DatasetHistory, partition: PartitionChoice, number: in
     if number not in found:
         raise UnknownDataset(f"{history.dataset}: partition {partition!r} has no version {number}; it has {min(found)} to {max(found)}")
     return found[number]
+
+
+def of_versions(history: DatasetHistory, versions: Sequence[Version]) -> pl.LazyFrame:
+    """The rows of exactly these versions; of a history, the intervals that follow from them."""
+    return _rows(history, _Choice(tuple(versions)), None)[1]
 
 
 def _rows(history: DatasetHistory, choice: _Choice, columns: Sequence[str] | None) -> tuple[Sequence[Version], pl.LazyFrame]:

@@ -16,6 +16,9 @@ import polars as pl
 UNPARTITIONED = "-"
 """Partition key of a dataset without partitions; Delta reads an empty string as null."""
 
+VIEW, THROUGH = "_view", "_through"
+"""In the note of a version that has no rows of its own: the query that gives them (`sql.view`), and the inputs of views that it reads."""
+
 UTC_US = pl.Datetime("us", "UTC")
 STAMPS: dict[str, pl.DataType] = {
     "_partition": pl.String(),
@@ -53,6 +56,11 @@ class Version:
     def major(self) -> int:
         """Major version of the contract the rows passed, which is also the table that holds them."""
         return int(self.contract.split(".", 1)[0])
+
+    @property
+    def is_view(self) -> bool:
+        """Whether its rows are those of a query that readers run; `rows` and `content_hash` say what it gave when it was checked."""
+        return VIEW in self.note
 
     @property
     def void_hashes(self) -> tuple[str, ...]:
@@ -121,4 +129,15 @@ def newest(versions: Sequence[Version], as_of: datetime | None = None) -> dict[s
         held = found.get(version.partition)
         if held is None or held.number < version.number:
             found[version.partition] = version
+    return found
+
+
+def read_through(versions: Sequence[Version]) -> dict[str, Any]:
+    """Of the views among these versions, what each partition reads: {dataset: {partition: {input: [[partition, number], ...]}}}."""
+    found: dict[str, Any] = {}
+    for version in versions:
+        if version.is_view:
+            found.setdefault(version.dataset, {})[version.partition] = version.note["inputs"]
+            for dataset, partitions in version.note.get(THROUGH, {}).items():
+                found.setdefault(dataset, {}).update(partitions)
     return found

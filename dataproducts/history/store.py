@@ -18,7 +18,7 @@ import polars as pl
 from dataproducts.contract import Contract
 from dataproducts.errors import ContractBreach, HistoryError, UnknownDataset
 from dataproducts.history.content import canonical_order, content_hash, spelled
-from dataproducts.history.ledger import STAMPS, Version, newest
+from dataproducts.history.ledger import STAMPS, VIEW, Version, newest
 from dataproducts.history.table import UNREADABLE, Conflict, HistoryTable, Overtaken
 
 if TYPE_CHECKING:
@@ -173,11 +173,11 @@ class DatasetHistory:
                 stamps = tuple((v.partition, v.number, v.known_at, v.content_hash) for v in versions)
                 if written is None or written[0] != stamps:
                     self._drop(table, written)
-                    rows = any(d.rows for d in fresh)
-                    written = stamps, table.write_rows(_stamped(fresh, versions)) if rows else ""
+                    stored = [(d, v) for d, v in zip(fresh, versions, strict=True) if not v.is_view]
+                    written = stamps, table.write_rows(_stamped(stored)) if any(v.rows for _, v in stored) else ""
                 path = written[1]
-                versions = [replace(v, files=(path,) if v.rows else ()) for v in versions]
-                table.commit(versions, {path: sum(v.rows for v in versions)} if path else {}, operation=operation, fence=fence)
+                versions = [replace(v, files=(path,) if v.rows and not v.is_view else ()) for v in versions]
+                table.commit(versions, {path: sum(v.rows for v in versions if v.files)} if path else {}, operation=operation, fence=fence)
             except Overtaken:
                 self._drop(table, written)
                 raise
@@ -199,7 +199,7 @@ class DatasetHistory:
     def scan(self, versions: Sequence[Version], columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """The rows of these versions; the product's columns, or those named (the stamps may be among them).
 
-        All versions have to be of one major. Versions older than a column read as null there.
+        All versions have to be of one major. Versions older than a column read as null there. The query of a view is run here.
         """
         majors = {v.major for v in versions}
         if len(majors) > 1:
@@ -219,7 +219,12 @@ class DatasetHistory:
         unknown = [c for c in chosen if c not in dtypes]
         if unknown:
             raise UnknownDataset(f"{self.dataset} has no column {unknown[0]!r}; its columns are {', '.join(own)}")
-        return table.scan(versions, dtypes).select(chosen)
+        rows = table.scan([v for v in versions if not v.is_view], dtypes)
+        if views := [v for v in versions if v.is_view]:
+            from dataproducts.sql.view import rows_of
+
+            rows = pl.concat([rows, *(rows_of(v, own, table.key) for v in views)])
+        return rows.select(chosen)
 
     def collect(self, versions: Sequence[Version], columns: Sequence[str] | None = None) -> pl.DataFrame:
         """`scan`, read into memory; a damaged or missing file is found and named."""
@@ -322,23 +327,28 @@ def _major(table: HistoryTable) -> int:
 
 
 def _same(held: Version | None, draft: Draft, contract: Contract) -> bool:
-    return held is not None and held.content_hash == draft.content_hash and held.major == contract.version.major
+    same = held is not None and held.content_hash == draft.content_hash and held.major == contract.version.major
+    return same and held is not None and held.note.get(VIEW) == draft.note.get(VIEW)
 
 
 def _obeying(draft: Draft, erased: Erased, contract: Contract) -> Draft:
-    """The draft without the rows of those who are erased."""
+    """The draft without the rows of those who are erased, and without the values that are."""
     if draft.obeys >= erased.count:
         return draft
-    lost = sum(int(erased.hits(chunk).sum()) for chunk in draft.chunks()) if draft.rows else 0
+    lost, held = 0, False
+    for chunk in draft.chunks() if draft.rows else ():
+        lost += int(erased.hits(chunk).sum())
+        held = held or bool(erased.held(chunk).any())
     note = erased.scrubbed(draft.note)
-    if not lost:
+    if not lost and not held:
         return replace(draft, note=note, obeys=erased.count)
 
     def kept() -> Iterator[pl.DataFrame]:
         for chunk in draft.chunks():
             yield erased.without(chunk)
 
-    note["erased"] = {"count": note.get("erased", {}).get("count", 0) + lost}
+    if lost:
+        note["erased"] = {"count": note.get("erased", {}).get("count", 0) + lost}
     digest = content_hash(kept(), contract.dtypes)
     return replace(draft, chunks=kept, rows=draft.rows - lost, content_hash=digest, note=note, obeys=erased.count)
 
@@ -366,11 +376,11 @@ def _numbered(
     ]
 
 
-def _stamped(drafts: Sequence[Draft], versions: Sequence[Version]) -> Iterable[pl.DataFrame]:
+def _stamped(drafts: Sequence[tuple[Draft, Version]]) -> Iterable[pl.DataFrame]:
     """Rows with the history's columns, partitions one after another so that a reader can skip to one."""
     held: list[pl.DataFrame] = []
     cells = 0
-    for draft, version in sorted(zip(drafts, versions, strict=True), key=lambda pair: pair[1].partition):
+    for draft, version in sorted(drafts, key=lambda pair: pair[1].partition):
         for chunk in draft.chunks():
             if cells + chunk.height * chunk.width > _CELLS_AT_ONCE and held:
                 yield pl.concat(held, rechunk=False)

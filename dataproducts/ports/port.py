@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from dataproducts.contract import Contract
 from dataproducts.history.ledger import Version
@@ -18,8 +18,27 @@ from dataproducts.history.store import DatasetHistory
 from dataproducts.messages import PortFacts
 from dataproducts.product_facts import ProductFacts
 
+if TYPE_CHECKING:
+    from dataproducts.sql.query import Query
+
 Facts = dict[str, str | int | float]
 """What a port tells about a delivery: shown in Dagster and in the catalog."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An input of a view: as its own product offers it, with its ports."""
+
+    offered: Offered
+    ports: tuple[OutputPort, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a dataset that stores no rows is made of: its query, and its inputs by the names they have there."""
+
+    query: Query
+    inputs: Mapping[str, Read]
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,8 @@ class Offered:
     personal: str
     partitions: Any = None
     """Dagster's definition of its partitions, or None."""
+    view: View | None = None
+    """What gives its rows, where it stores none."""
 
     @property
     def dataset(self) -> str:
@@ -137,6 +158,10 @@ class OutputPort(ABC):
     kind: ClassVar[Literal["bigquery", "kafka", "file"]]
     partitions_per_run: ClassVar[int | None] = None
     """How many partitions of a backfill one run delivers; None: as many as one run of the dataset makes."""
+    takes_views: ClassVar[bool] = False
+    """Whether a dataset that stores no rows can leave through it."""
+    empties: ClassVar[bool] = False
+    """Whether values can be erased at it where rows stay."""
 
     @property
     def name(self) -> str:

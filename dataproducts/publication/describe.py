@@ -70,7 +70,7 @@ def dataset_body(dataset: Dataset, found: tuple[Example, ...] = (), ports: Seque
         freshness_seconds=int(d.freshness.total_seconds()) if d.freshness else None,
         schedule=d.schedule,
         time_zone=d.time_zone,
-        kinds=tuple(sorted({"delta", *d.kinds})),
+        kinds=tuple(sorted({"delta" if d.view is None else "view", *d.kinds})),
         tags={_line(name): _line(value) for name, value in d.tags.items()},
         upstream=tuple(sorted({i.dataset for i in d.inputs.values()} - {d.contract.dataset})),  # its own day before is no other dataset
         source=SourceFacts(name=d.source.name, description=_text(d.source.description), url=d.source.url or None) if d.source else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import polars as pl
 
@@ -48,6 +49,11 @@ class Suppression:
             return ()
         plain = [c for c in self.within if isinstance(c, str)]
         return (tuple(plain),) if plain else tuple(tuple(one) for one in self.within)
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits of what is hidden: another threshold gives other rows of the same query."""
+        return sha256(repr((self.threshold, self.cells, self.groupings)).encode()).hexdigest()[:8]
 
     def check(self, contract: Contract) -> None:
         """Raise DeclarationError where the contract has no such cells, or does not let them be missing."""

@@ -7,17 +7,18 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from dataproducts import settings
-from dataproducts.contract import personal_columns
+from dataproducts.contract import Contract, personal_columns
 from dataproducts.errors import DataProductsError, QueryFailed
 from dataproducts.history.table import UNREADABLE
 from dataproducts.inputs import Chosen
 from dataproducts.sql.parsing import PARTITION
-from dataproducts.sql.query import Query
+from dataproducts.sql.query import Query, Upstream
+from dataproducts.sql.text import SqlText
 from dataproducts.sql.translation import MARK
 from dataproducts.sql.types import duckdb_type, fitted
 
@@ -29,10 +30,26 @@ _UNQUOTED = {"ConversionException": "a value cannot be converted", "OutOfRangeEx
 _INTEGERS = frozenset({"HUGEINT", "UHUGEINT", "INTEGER", "UINTEGER", "SMALLINT", "USMALLINT", "TINYINT", "UTINYINT", "UBIGINT"})
 
 
+class Runnable(Protocol):
+    """What the engine takes of a query: of one that was declared here, or of one that a version of a view has beside it."""
+
+    @property
+    def contract(self) -> Contract: ...
+    @property
+    def text(self) -> SqlText: ...
+    @property
+    def tables(self) -> Mapping[str, Upstream]: ...
+    @property
+    def local(self) -> str: ...
+    @property
+    def takes_partition(self) -> bool: ...
+    def columns(self, table: str) -> tuple[str, ...]: ...
+
+
 class DuckDB:
     """One connection, for the partitions of one run."""
 
-    def __init__(self, query: Query, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, query: Runnable, connection: duckdb.DuckDBPyConnection) -> None:
         self._query = query
         self._connection = connection
         self._sql = ""
@@ -114,7 +131,7 @@ class DuckDB:
 
 
 @contextmanager
-def opened(query: Query) -> Iterator[DuckDB]:
+def opened(query: Runnable) -> Iterator[DuckDB]:
     """Connect: with a limit of memory (DATAPRODUCTS_DUCKDB_MEMORY) beyond which DuckDB goes to disk, and files of the lake only."""
     import duckdb
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataproducts.contract import Contract
 from dataproducts.errors import DeclarationError
 from dataproducts.sql import remembering
-from dataproducts.sql.parsing import offset_of, parsed, plain_names
+from dataproducts.sql.parsing import PARTITION, masked, offset_of, parsed, plain_names
 from dataproducts.sql.text import SqlText, near
 from dataproducts.sql.types import expression, misfit, spelled
 
@@ -67,6 +67,21 @@ class Query:
     def names(self) -> Mapping[str, str]:
         """The name of each input in plain SQL, by reference."""
         return plain_names(self.references)
+
+    @property
+    def bare(self) -> str:
+        """The author's text with references as plain names, and without the semicolon at its end."""
+        plain = self.text.plain(self.names)
+        end = masked(plain).find(";")
+        return plain if end < 0 else f"{plain[:end]} {plain[end + 1 :]}"
+
+    def bare_of(self, partition: str) -> str:
+        """`bare`, with the key of the partition in place of its parameter."""
+        text, literal = self.bare, "'" + partition.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        places = [at.span() for at in re.finditer(rf"(?i)@{PARTITION}\b", masked(text))]
+        for start, end in reversed(places):
+            text = text[:start] + literal + text[end:]
+        return text
 
     @cached_property
     def takes_partition(self) -> bool:

@@ -32,6 +32,7 @@ class Statement:
     read_as: dict[str, str] = field(default_factory=dict)
     query: Query | None = None
     dataset: Dataset | None = None
+    is_view: bool = False
 
     @classmethod
     def of(cls, text: SqlText, name: str, product: str, given: Given, own: Mapping[str, Dataset]) -> Statement:
@@ -79,8 +80,11 @@ class Statement:
     def read(self) -> dict[str, Dataset]:
         """The datasets that it reads, by the names of its inputs; its own where it takes its last partition."""
         found = {key: given.dataset if isinstance(given, Reaching) else given for key, given in self.inputs.items()}
+        return {key: dataset or self._itself() for key, dataset in found.items()}
+
+    def _itself(self) -> Dataset:
         assert self.dataset is not None
-        return {key: self.dataset if dataset is None else dataset for key, dataset in found.items()}
+        return self.dataset
 
     def _found(self, reference: Reference, named: Mapping[str, Any], own: Mapping[str, Dataset]) -> tuple[str, Dataset | Reaching]:
         name = reference.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -23,21 +23,26 @@ from dataproducts.ports.port import Offered, OutputPort
 from dataproducts.sql import parsing
 from dataproducts.sql.query import Query
 from dataproducts.sql.types import fitted
+from dataproducts.sql.view import chosen as read_by
 
 LOCATION = "europe-north1"
 
 
 @dataclass(frozen=True)
 class Published:
-    """An input with its BigQuery port."""
+    """An input with its BigQuery port; of a view, which needs none, what it reads in its turn."""
 
     offered: Offered
     port: BigQuery
+    inputs: Mapping[str, Published] = field(default_factory=dict)
 
     @classmethod
     def of(cls, offered: Offered, ports: tuple[OutputPort, ...], reader: str) -> Published:
         """The input of dataset `reader`. DeclarationError where it has no such port."""
         port = next((port for port in ports if isinstance(port, BigQuery)), None)
+        if offered.view is not None:
+            inputs = {name: cls.of(read.offered, read.ports, reader) for name, read in offered.view.inputs.items()}
+            return cls(offered, port or BigQuery(), inputs)
         if port is None:
             raise DeclarationError(
                 f"{reader} is computed at BigQuery, and its input {offered.dataset} is not there; declare ports=[dp.BigQuery()] for that, "
@@ -53,7 +58,7 @@ class Warehouse:
         self._query = query
         self._published = published
         self._connection = connection
-        self._arrived: dict[str, dict[tuple[str, int], str]] = {}
+        self._arrived: dict[str, dict[tuple[str, int], str]] = {}  # by dataset
 
     def rows(self, partition: str, chosen: Mapping[str, Chosen]) -> Iterator[pl.DataFrame]:
         """The query's rows, of the contract's types, in batches.
@@ -65,7 +70,8 @@ class Warehouse:
         from google.cloud import bigquery
 
         query = self._query
-        sql, parameters = self._statement(chosen)
+        parameters: list[Any] = []
+        sql = self._statement(query, self._published, chosen, parameters)
         if query.takes_partition:
             parameters.append(bigquery.ScalarQueryParameter(parsing.PARTITION, "STRING", partition))
         product, dataset = query.contract.dataset.split("/")
@@ -83,40 +89,56 @@ class Warehouse:
             except (BadRequest, Forbidden) as error:
                 raise self._failure(error, sql, where, limit) from error
 
-    def _statement(self, chosen: Mapping[str, Chosen]) -> tuple[str, list[Any]]:
-        """The author's text with every input as a WITH before it, and the parameters that say which versions of each."""
+    def _statement(
+        self,
+        query: Query,
+        published: Mapping[str, Published],
+        chosen: Mapping[str, Chosen],
+        parameters: list[Any],
+        partition: str | None = None,
+    ) -> str:
+        """The author's text with every input as a WITH before it; `parameters` get those that say which versions of each.
+
+        `partition` is that of a view, whose query stands within another's.
+        """
+        called = {query.names[reference]: up for reference, up in query.references.items()}
+        tables = []
+        for table, upstream in sorted(called.items()):
+            columns = ", ".join(reading.quoted(n) for n in upstream.contract.names)
+            inner = self._input(published[upstream.name], chosen[upstream.name], parameters)
+            tables.append(f"{reading.quoted(table)} AS (SELECT {columns} FROM ({inner}))")
+        text = query.bare if partition is None else query.bare_of(partition)
+        return f"{_with(tables)}SELECT * FROM (\n{text}\n)"
+
+    def _input(self, published: Published, chosen: Chosen, parameters: list[Any]) -> str:
+        """SQL of the chosen versions of an input; of a view, its query over those that it reads."""
         from google.cloud import bigquery
 
-        tables: list[str] = []
-        parameters: list[Any] = []
-        called = {self._query.names[reference]: up for reference, up in self._query.references.items()}
-        for number, (table, upstream) in enumerate(sorted(called.items())):
-            name = upstream.name
-            there = self._target(name, chosen[name])
-            given = chosen[name].versions
-            self._refuse_missing(name, there, given)
-            parameter = f"chosen_{number}"
-            parameters.append(bigquery.ArrayQueryParameter(parameter, "STRING", [f"{v.partition} {v.number}" for v in given]))
-            days = sorted(map(day_of(self._published[name].offered.partitions), given))
-            columns = ", ".join(reading.quoted(n) for n in upstream.contract.names)
-            inner = reading.of_versions(
-                there.kind,
-                list(there.dtypes),
-                there.key,
-                there.names.rows,
-                there.names.versions,
-                parameter,
-                (days[0], days[-1]) if days else None,
-            )
-            tables.append(f"{reading.quoted(table)} AS (SELECT {columns} FROM ({inner}))")
-        return f"{_with(tables)}SELECT * FROM (\n{_bare(self._query)}\n)", parameters
+        parts = []
+        view, stored = published.offered.view, tuple(v for v in chosen.versions if not v.is_view)
+        if view is None or stored:
+            there = self._target(published, chosen)
+            self._refuse_missing(published, there, stored)
+            parameter = f"chosen_{len(parameters)}"
+            parameters.append(bigquery.ArrayQueryParameter(parameter, "STRING", [f"{v.partition} {v.number}" for v in stored]))
+            days = sorted(map(day_of(published.offered.partitions), stored))
+            span = (days[0], days[-1]) if days else None
+            names = there.names
+            parts.append(reading.of_versions(there.kind, list(there.dtypes), there.key, names.rows, names.versions, parameter, span))
+        for version in chosen.versions:
+            if view is not None and version.is_view:
+                by_table = read_by(version)
+                read = {upstream.name: by_table[table] for table, upstream in view.query.tables.items()}
+                inner = self._statement(view.query, published.inputs, read, parameters, version.partition)
+                parts.append(f"SELECT {', '.join(map(reading.quoted, view.query.contract.names))} FROM ({inner})")
+        return parts[0] if len(parts) == 1 else " UNION ALL ".join(f"({part})" for part in parts)
 
-    def _target(self, name: str, chosen: Chosen) -> Target:
-        published = self._published[name]
+    def _target(self, published: Published, chosen: Chosen) -> Target:
         names = published.port.names(published.offered, published.offered.contract.version.major)
         return target(published.port, published.offered, names, chosen.input.history())
 
-    def _refuse_missing(self, name: str, there: Target, given: tuple[Version, ...]) -> None:
+    def _refuse_missing(self, published: Published, there: Target, given: tuple[Version, ...]) -> None:
+        name = published.offered.dataset
         if name not in self._arrived or any((v.partition, v.number) not in self._arrived[name] for v in given):
             with told(self._connection, f"when reading {there.names.versions}"):
                 exists = self._connection.found_table(there.names.versions) is not None
@@ -126,7 +148,7 @@ class Warehouse:
             found = self._arrived[name].get((version.partition, version.number))
             which = f"version {version.number} of partition {version.partition!r}"
             if found is None:
-                port = self._published[name].port.name
+                port = published.port.name
                 raise PartitionUnavailable(
                     f"{version.dataset}: {which} has not arrived at BigQuery, where {self._query.contract.dataset} is computed; "
                     f"materialize {version.dataset}/{port} first"
@@ -146,7 +168,7 @@ class Warehouse:
             )
         place = str(text.path)
         if at := re.search(r"\s*at \[(\d+):(\d+)\]", said):
-            line = int(at[1]) - sql[: sql.index(_bare(self._query))].count("\n")
+            line = int(at[1]) - sql[: sql.index(self._query.bare)].count("\n")
             place, said = f"{place}:{max(1, line)}:{at[2]}", said.replace(at[0], "")
         if "division by zero" in said.lower():
             return QueryFailed(f"{place}: division by zero, in {where}; write SAFE_DIVIDE, or NULLIF around the divisor")
@@ -166,10 +188,3 @@ def opened(query: Query, published: Mapping[str, Published], resource: Any) -> I
 
 def _with(tables: list[str]) -> str:
     return f"WITH {', '.join(tables)} " if tables else ""
-
-
-def _bare(query: Query) -> str:
-    """The author's text with references as plain names, and without the semicolon at its end."""
-    plain = query.text.plain(query.names)
-    end = parsing.masked(plain).find(";")
-    return plain if end < 0 else f"{plain[:end]} {plain[end + 1 :]}"

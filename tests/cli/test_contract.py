@@ -20,6 +20,8 @@ def test_a_contract_is_shown_in_words(location: Location) -> None:
     facts = dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  "))
     assert facts["key"] == "name"
     assert facts["version"] == "1.0.0"
+    listed = {e["dataset"]: e["fair"] for e in json.loads(location.ok("list", "--json"))}["weather/items"]
+    assert facts["fair"].startswith(f"{listed['points']} of {listed['of']} points, {listed['level']}; more with ")
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "Decimal(20, 2)" in lines["price"]
     assert "at least 0" in lines["price"]

@@ -188,6 +188,7 @@ def test_what_is_wrong_is_said_in_one_sentence_and_nothing_changes(location: Loc
     assert "is not text in UTF-8" in told("erase", "weather/items", "--keys-file", str(garbled), *why)
     assert "line 2 names 'nothing'" in told("erase", "weather/items", "--keys-file", str(mixed), *why)
     assert "cannot be read" in told("erase", "weather/items", "--keys-file", str(tmp_path / "none"), *why)
+    assert "has no personal columns; erase the rows" in told("erase", "weather/items", "--key", "shovel-3", "--only-personal", *why)
     assert {p: p.stat().st_mtime_ns for p in (home(location) / "lake").rglob("*")} == before
 
 

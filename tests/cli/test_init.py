@@ -59,7 +59,7 @@ def test_a_location_runs_and_tests_from_the_built_wheel(installed: Path, tmp_pat
     tested = run("pytest", within=folder)
     assert "4 passed" in tested.stdout, tested.stdout + tested.stderr
     (folder / ".dataproducts").mkdir()
-    (folder / ".dataproducts/first_day").write_text(str(date.today() - timedelta(days=1)))  # a night instead of fourteen
+    (folder / ".dataproducts/first_day").write_text(str(date.today() - timedelta(days=1)))  # a night instead of seven
     up = run("dataproducts", "up", "--once", within=folder)
     assert up.returncode == 0, up.stderr
     assert "0 behind, 0 missing" in up.stdout

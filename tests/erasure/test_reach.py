@@ -17,6 +17,7 @@ from dataproducts.erasure.derived import derived
 from dataproducts.erasure.erasing import World
 from dataproducts.erasure.registry import Registry
 from dataproducts.erasure.subjects import Erased
+from dataproducts.errors import UnknownDataset
 from dataproducts.ports.port import Removed
 from tests.erasure.searching import found_in
 from tests.ports.shelf import Shelf, Standing
@@ -161,3 +162,27 @@ def test_published_files_lose_them_by_the_same_erasure(product: Any, materialize
     assert found_in(Path(lake), GONE) == []
     comparison, waiting = port.compare({}, True)
     assert (comparison.versions, comparison.rows, comparison.differences, list(waiting)) == (1, 1, (), [])
+
+
+def test_views_show_nobody_who_is_erased_from_what_they_read(world: World, lake: str, materialize: Any, shop: Any, instance: Any) -> None:
+    (shop.folder / "seen.sql").write_text("SELECT buyer, visits FROM {{ buyers }}")
+    (shop.folder / "counted.sql").write_text("SELECT @partition AS day, SUM(visits) AS amount FROM {{ buyers }}")
+    shop.sql_dataset("seen.sql", schema=Buyer, key="buyer", partitions=days, materialized="view")
+    shop.sql_dataset("counted.sql", schema=Total, partitions=days, materialized="view")
+    assert materialize(shop, "seen", "counted", span=("2026-01-01", "2026-01-02")).success
+    before = dp.scan("shop/seen", "2026-01-01").collect().rows()
+    with pytest.raises(UnknownDataset, match="shop/seen is a view and holds no rows; erase from shop/buyers, which it reads"):
+        erasing.plan(world, "shop/seen", [("--key", GONE)])
+    report = erase(world)
+    assert not report.unfinished
+    assert report.untold == ("shop/totals",)  # the view of sums is right already
+    assert before == [(GONE, 1), ("ola-nordmann-1204", 1)]
+    assert dp.scan("shop/seen", "2026-01-01").collect().rows() == [("ola-nordmann-1204", 1)]
+    assert dp.scan("shop/seen", "2026-01-01", 1).collect().rows() == [("ola-nordmann-1204", 1)]
+    assert dp.scan("shop/counted", "2026-01-01").collect().rows() == [("2026-01-01", 1)]
+    assert found_in(Path(lake), GONE) == []
+    of_view = instance.fetch_materializations(dg.AssetKey(["shop", "seen"]), limit=10).records
+    assert of_view
+    assert not any(GONE in str(e.asset_materialization.metadata) for e in of_view)
+    assert materialize(shop, "seen", partition="2026-01-01").success
+    assert dp.versions("shop/seen", "2026-01-01")[-1].rows == 1

@@ -171,3 +171,16 @@ def test_a_suppression_that_cannot_be_is_refused_when_the_dataset_is_declared(wh
 def test_a_quarantine_would_keep_small_cells_and_is_refused(product: Any) -> None:
     with pytest.raises(DeclarationError, match="a quarantine keeps rows as they came, small cells too; leave it out"):
         product.dataset(schema=Table, key=KEY, name="seekers", suppression=RULE, quarantine=True)(list)
+
+
+def test_another_suppression_is_another_code_version(product: Any) -> None:
+    columns = {"place": pa.Column(str), "number": pa.Column(int, nullable=True)}
+    versions = []
+    for threshold, within in ((3, ()), (5, ()), (5, ["place"]), (5, ("place",))):
+        product.datasets.clear()
+        made = product.dataset(
+            schema=pa.DataFrameSchema(columns), name="counts", suppression=dp.Suppression("number", threshold, within=within)
+        )(list)
+        versions.append(made.declaration.code_version)
+    assert len(set(versions[:3])) == 3
+    assert versions[2] == versions[3]

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandera.polars as pa
@@ -24,12 +25,14 @@ from tests.erasure.searching import found_in
 from tests.reliability.crash_worker import Silent, in_child
 
 GONE, STAYS = ["gone-person-1", "gone-person-2"], [f"person-{i}" for i in range(8)]
+EMPTIED = "emptied-person"  # whose rows stay without the address
 PARTITIONS = [f"2026-01-{day:02}" for day in range(1, 5)]
 
 
 class Visit(pa.DataFrameModel):
     who: str = dp.column("Who")
     amount: int = dp.column("Amount", ge=0)
+    mail: str = dp.column("Address", nullable=True)
 
 
 CONTRACT = Contract.of(Visit, dataset="shop/visits", key="who")
@@ -38,9 +41,13 @@ CONTRACT = Contract.of(Visit, dataset="shop/visits", key="who")
 def rows(seed: int, edition: int, partition: str) -> pl.DataFrame:
     """The rows of an edition of a partition: those to erase are in most of them, some of them refused."""
     chance = random.Random(f"{seed} {partition} {edition}")
-    people = [one for one in [*GONE, *STAYS] if chance.random() < 0.6]
+    people = [one for one in [*GONE, EMPTIED, *STAYS] if chance.random() < 0.6]
     amounts = [chance.choice([-1, *range(6)]) for _ in people]
-    return pl.DataFrame({"who": people, "amount": amounts}, schema=dict(CONTRACT.dtypes))
+    return pl.DataFrame({"who": people, "amount": amounts, "mail": [*map(mail, people)]}, schema=dict(CONTRACT.dtypes))
+
+
+def mail(who: str) -> str:
+    return f"mail-of-{who}"
 
 
 def materialize(seed: int, home: str, edition: int) -> None:
@@ -62,10 +69,17 @@ def begin(seed: int, home: str) -> None:
 def erase(home: str) -> None:
     plan = erasing.plan(World(f"{home}/lake"), CONTRACT.dataset, [("--key", key) for key in GONE], lenient=True)
     erasing.erase(plan, reason="asked for it", who="tester")
+    plan = erasing.plan(World(f"{home}/lake"), CONTRACT.dataset, [("--key", EMPTIED)], lenient=True)
+    plan = replace(plan, empties={CONTRACT.dataset: (("mail", "null"),)}, read={})
+    erasing.erase(plan, reason="asked for it", who="tester")
 
 
 def resume(home: str) -> None:
     erasing.resume(World(f"{home}/lake"))
+
+
+def emptied(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.when(pl.col("who") != EMPTIED).then("mail").alias("mail"))
 
 
 def check(seed: int, home: str, is_done: bool) -> None:
@@ -82,13 +96,14 @@ def check(seed: int, home: str, is_done: bool) -> None:
         for version in mine:
             stored = history.collect([version], CONTRACT.names)
             good = [rows(seed, e, partition).filter(pl.col("amount") >= 0).sort("who") for e in (1, 2, 3)]
-            clean = [g.filter(~pl.col("who").is_in(GONE)) for g in good]
-            assert any(stored.equals(g) for g in (clean if is_done else [*good, *clean])), (partition, version.number, stored)
+            clean = [emptied(g.filter(~pl.col("who").is_in(GONE))) for g in good]
+            under_way = [*good, *map(emptied, good), *(g.filter(~pl.col("who").is_in(GONE)) for g in good)]
+            assert any(stored.equals(g) for g in (clean if is_done else [*under_way, *clean])), (partition, version.number, stored)
     if is_done:
         registry = Registry(lake).refresh()
         begun = any(line.state == "begun" for line in registry.lines)
         assert not registry.open()
-        for value in GONE if begun else ():
+        for value in [*GONE, mail(EMPTIED)] if begun else ():
             assert not found_in(Path(home), value), found_in(Path(home), value)
         assert all(t.is_append_only for h in (history, quarantine.history) for t in h.refresh().tables())
 

@@ -27,10 +27,14 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def seconds(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How long the whole erasure takes."""
-    home = str(tmp_path_factory.mktemp("whole"))
-    assert worker.ask("begin", 0, home, None)["exit"] == 0
-    return float(worker.ask("erase", 0, home, 60)["seconds"])
+    """How long the whole erasure takes, the shorter of two times: by a slow one the others would be over before they are killed."""
+
+    def whole() -> float:
+        home = str(tmp_path_factory.mktemp("whole"))
+        assert worker.ask("begin", 0, home, None)["exit"] == 0
+        return float(worker.ask("erase", 0, home, 60)["seconds"])
+
+    return min(whole(), whole())
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

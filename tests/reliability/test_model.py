@@ -1,4 +1,7 @@
-"""Random histories against a model that fits on a page: materialize, re-run, change the contract, refuse, replay, erase, look back."""
+"""Random histories against a model that fits on a page: materialize, re-run, change the contract, refuse, replay, erase, look back.
+
+An erasure takes rows, or values of rows that stay.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import random
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,6 +83,7 @@ class Histories(RuleBasedStateMachine):
         self.versions: dict[str, list[tuple[datetime, Rows, int]]] = {}
         self.refused: dict[str, Rows] = {}
         self.erased: set[int] = set()
+        self.emptied: set[int] = set()
         self.environment = pytest.MonkeyPatch()
         self.environment.setenv("DATAPRODUCTS_ERASURE_KEY", "5e" * 32)
 
@@ -100,7 +105,7 @@ class Histories(RuleBasedStateMachine):
         return pl.DataFrame(wide, schema={"number": pl.Int64, "amount": pl.Int64, "shop": pl.String}).select(names)
 
     def good(self, rows: Rows) -> Rows:
-        seen = {n: (a, s if self.stage else None) for n, (a, s) in rows.items() if n not in self.erased}
+        seen = {n: (a, s if self.stage and n not in self.emptied else None) for n, (a, s) in rows.items() if n not in self.erased}
         return {n: r for n, r in seen.items() if r[0] is None or r[0] >= LEAST[self.stage]}
 
     def expect(self, day: str, rows: Rows, known_at: datetime) -> bool:
@@ -120,16 +125,18 @@ class Histories(RuleBasedStateMachine):
         assert outcome.error is None
         good = self.good(rows)
         assert outcome.committed.is_new == self.expect(day, good, outcome.committed.version.known_at)
-        left_out = len(self.erased & rows.keys())
+        refused = rows.keys() - good.keys() - self.erased
+        left_out = len(self.erased & rows.keys()) + len(self.emptied & refused)
         assert outcome.committed.version.rows + outcome.refused + left_out == outcome.received == len(rows)
-        self.refused[day] = {n: (a, s if self.stage else None) for n, (a, s) in rows.items() if n not in good and n not in self.erased}
+        self.refused[day] = {n: (rows[n][0], rows[n][1] if self.stage else None) for n in refused - self.emptied}
 
     @rule(day=days, rows=rows_of_a_day, hours=st.integers(-48, 2))
     def commit_with_a_skewed_clock(self, day: str, rows: Rows, hours: int) -> None:
         good = self.good(rows)
         history = DatasetHistory(self.lake, NAME)
         now = datetime.now(UTC) + timedelta(hours=hours)
-        (done,) = history.commit([Draft.of(day, self.frame(good), self.contract)], self.contract, now=now)
+        draft = Draft.of(day, self.frame({n: rows[n] for n in good}), self.contract)  # with what has been emptied since
+        (done,) = history.commit([draft], self.contract, now=now)
         assert done.is_new == self.expect(day, good, done.version.known_at)
 
     @precondition(lambda self: self.stage < len(CONTRACTS) - 1)
@@ -172,6 +179,33 @@ class Histories(RuleBasedStateMachine):
         self.erased.add(number)
         for rows in held:
             rows.pop(number, None)
+
+    @rule(number=st.integers(0, 6), killed=st.booleans())
+    def empty(self, number: int, killed: bool) -> None:
+        """Rows of a number lose their shop and stay; refused ones go."""
+        held = [rows for of_day in self.versions.values() for _, rows, _ in of_day]
+        if not any(number in rows for rows in [*held, *self.refused.values()]):
+            return
+        plan = erasing.plan(World(self.lake), NAME, [("--key", str(number))])
+        plan = replace(plan, empties={NAME: (("shop", "null"),)}, read={})
+        with pytest.MonkeyPatch.context() as patch:
+            if killed:
+                patch.setattr(HistoryTable, "replace", _dies)
+            with suppress(ZeroDivisionError):
+                erasing.erase(plan, reason="asked for it", who="tester")
+        if killed:
+            erasing.resume(World(self.lake))
+        self.emptied.add(number)
+        for rows in held:
+            if number in rows:
+                rows[number] = (rows[number][0], None)
+        for rows in self.refused.values():
+            rows.pop(number, None)
+
+    @invariant()
+    def an_emptied_value_never_comes_back(self) -> None:
+        for version in DatasetHistory(self.lake, NAME).versions() if getattr(self, "emptied", None) else ():
+            assert not [n for n, (_, shop) in self.read(version).items() if n in self.emptied and shop is not None]
 
     @invariant()
     def an_erased_key_never_comes_back(self) -> None:

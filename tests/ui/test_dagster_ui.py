@@ -35,7 +35,7 @@ def today() -> str:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, today: str) -> Path:
     home = tmp_path_factory.mktemp("home")
-    (home / "first_day").write_text(today)  # one night instead of fourteen
+    (home / "first_day").write_text(today)  # one night instead of seven
     return home
 
 
@@ -51,7 +51,7 @@ def url(home: Path) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=ROOT, env={**environment, "DATAPRODUCTS_HOME": str(home)}, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + STARTS_WITHIN
-        while "Dagster is on" not in (home / "up.log").read_text():
+        while "Everything is there" not in (home / "up.log").read_text():
             assert process.poll() is None, (home / "up.log").read_text()
             assert time.monotonic() < deadline, (home / "up.log").read_text()
             time.sleep(0.5)

@@ -29,7 +29,12 @@ class Stillingshendelse(pa.DataFrameModel):
         "Tidspunktet meldingen er merket med (UTC); meldinger kan komme sent og i uorden.", source="kafka.timestamp", personal="none"
     )
     kafka_noekkel: str = tekst("Meldingens nøkkel: uuid-en til stillingen.", "kafka.key", concept="stilling")
-    melding: str = dp.column("Hele meldingen slik den lå på topicet (JSON).", source="kafka.value", personal="directly_identifying")
+    melding: str = dp.column(
+        "Hele meldingen slik den lå på topicet (JSON); {} når annonsen er tatt ned.",
+        source="kafka.value",
+        personal="directly_identifying",
+        erased="{}",
+    )
     stilling_id: int = dp.column("Løpenummeret til stillingen i kildens database.", source="id", personal="none")
     uuid: str = dp.column("Stillingens nøkkel, lik i alle hendelser om den.", source="uuid", concept="stilling", personal="none")
     opprettet: Tid = tid("Når stillingen ble opprettet", "created")
@@ -66,6 +71,7 @@ class Stillingshendelse(pa.DataFrameModel):
         source="locationList",
         concept="kommune",
         personal="possibly_identifying",
+        erased=dp.KEPT,  # whose municipality the counts of every day are made of
         nullable=True,
     )
     kategorier: Kategorier = dp.column(

@@ -45,14 +45,20 @@ class Stilling(pa.DataFrameModel):
         "Når annonsen ble tatt ned, skjult eller utløp (UTC); mangler for annonser som ikke er maskert.", personal="none", nullable=True
     )
     tittel: str = dp.column(
-        f"Overskriften, eller {MASKERT_TITTEL!r} når annonsen er maskert.", personal="possibly_identifying", nullable=True
+        f"Overskriften, eller {MASKERT_TITTEL!r} når annonsen er maskert.",
+        personal="possibly_identifying",
+        erased=MASKERT_TITTEL,
+        nullable=True,
     )
     stillingstittel: str = dp.column("Stillingens tittel.", personal="possibly_identifying", nullable=True)
     firmanavn: str = dp.column(
-        "Arbeidsgiverens navn i annonsen; tom tekst når den er maskert.", personal="possibly_identifying", nullable=True
+        "Arbeidsgiverens navn i annonsen; tom tekst når den er maskert.", personal="possibly_identifying", erased="", nullable=True
     )
     kontaktpersoner: Kontaktpersoner = dp.column(
-        "Personene det går an å spørre; tom liste når annonsen er maskert.", personal="directly_identifying", nullable=True
+        "Personene det går an å spørre; tom liste når annonsen er maskert.",
+        personal="directly_identifying",
+        erased=[],
+        nullable=True,
     )
     arbeidsgiver_navn: str = dp.column("Arbeidsgiverens navn i Enhetsregisteret.", personal="possibly_identifying", nullable=True)
     arbeidsgiver_orgnr: str = dp.column(
@@ -73,6 +79,7 @@ class Stilling(pa.DataFrameModel):
         "Stedene der arbeidet skal gjøres; tom liste når annonsen er maskert.",
         concept="kommune",
         personal="possibly_identifying",
+        erased=[],
         nullable=True,
     )
     kommunenummer: str = dp.column(

@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     import numpy as np
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
+    Choice = np.ndarray[Any, np.dtype[np.bool_]]
 
 MOST_REMEMBERED = 32_768  # combinations, some 5 MB
 
 
 def numbers(joined: str | None) -> Numbers:
-    """Numbers out of a text with commas between, which is how the database gives many of them soonest."""
+    """Numbers in ascending order, out of a text with commas between, which is how the database gives many of them soonest."""
     import numpy as np
 
-    return np.fromstring(joined or "", dtype=np.int64, sep=",")
+    return np.sort(np.fromstring(joined or "", dtype=np.int64, sep=","))
+
+
+def among(some: Numbers, others: Numbers) -> Choice:
+    """Which of the numbers are among the others."""
+    import numpy as np
+
+    return np.isin(some, others)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class Documents:
     def total(self) -> int:
         """How many there are."""
         return int(self.places.size)
+
+    def kept(self, choice: Choice) -> Documents:
+        """Those of them that are chosen."""
+        return Documents(self.met, self.places[choice])
 
     @cached_property
     def values(self) -> tuple[Numbers, Numbers]:
@@ -130,10 +142,11 @@ class Combinations:
         """Documents by what they have. Raises KeyError for a combination that was not met before."""
         import numpy as np
 
-        if missing := self.missing(ids):
-            raise KeyError(missing[0])
         met = self._met
-        return Documents(met, np.searchsorted(met.ids, ids))
+        places = np.searchsorted(met.ids, ids)
+        if ids.size and (not met.ids.size or (met.ids[np.minimum(places, met.ids.size - 1)] != ids).any()):
+            raise KeyError(self.missing(ids)[0])
+        return Documents(met, places)
 
     def count(self, documents: Documents, names: Iterable[str], chosen: Chosen) -> dict[str, dict[str, int]]:
         """How often the values of these facets occur: of a facet with very many the most common ones, and those chosen."""
@@ -151,8 +164,8 @@ class Combinations:
             counts[name] = {self._values[code]: int(many[code]) for code in codes}
         return counts
 
-    def narrowed(self, documents: Documents, facets: Chosen) -> Documents:
-        """Those of the documents that have one of the values of each facet."""
+    def having(self, documents: Documents, facets: Chosen) -> Choice:
+        """Which of the documents have one of the values of each facet."""
         import numpy as np
 
         kept = np.ones(documents.total, dtype=bool)
@@ -161,7 +174,7 @@ class Combinations:
             have = np.zeros(documents.total, dtype=bool)
             have[of[np.isin(codes, self._chosen(name, facets))]] = True
             kept &= have
-        return Documents(documents.met, documents.places[kept])
+        return kept
 
     def _chosen(self, name: str, facets: Chosen) -> list[int]:
         return [self._codes[name, value] for value in facets.get(name, ()) if (name, value) in self._codes]

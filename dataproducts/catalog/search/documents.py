@@ -7,9 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataproducts.catalog.search import analysis
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 FACETS = ("kind", "theme", "keyword", "team", "access", "personal_data", "port", "freshness", "quality")
 
@@ -20,7 +25,6 @@ _OTHER_KIND = 3
 FACET_SET_BITS = 26  # of a row number; the 13 above are its rank
 _OWN_BITS = 24
 _LAST_OWN = (1 << _OWN_BITS) - 1
-FACET_SET = f"(({{}} >> {_OWN_BITS}) & {(1 << FACET_SET_BITS) - 1})"  # the combination of facet values, from a row number in a statement
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,19 @@ def row_number(document: Document, facet_set: int) -> int:
     return (rank(document) << FACET_SET_BITS | facet_set) << _OWN_BITS | own
 
 
+def least_number(kind: str) -> int:
+    """No document of the kind has a row number below."""
+    return _KINDS.get(kind, _OTHER_KIND) << 9 << FACET_SET_BITS << _OWN_BITS
+
+
 def next_number(number: int) -> int:
     """The next row number of the same rank and facets."""
     return number & ~_LAST_OWN | (number + 1) & _LAST_OWN
+
+
+def facet_sets(rids: Numbers) -> Numbers:
+    """The combinations of facet values in row numbers."""
+    return (rids >> _OWN_BITS) & ((1 << FACET_SET_BITS) - 1)
 
 
 def browse_rank(document: Document) -> int:

@@ -42,8 +42,13 @@ class Engine(Protocol):
     matches: str  # a SELECT of `rid` from the texts that match the bound parameter named {q}; more conditions may follow
     titles: str  # the same of titles alone, for expressions that name `title_fields`
     title_fields: int
+    in_titles: str  # a condition beside those of `matches`: the title meets {q} too; empty where this finds nothing sooner
     rid: str  # what the rid is called in it
     sparse: str  # the same to sort by, where few texts are expected to match
+    best_first: str  # puts matches of which only some are wanted in order of rank, where that costs nothing
+    both: str  # stands between expressions, as `written` makes them, that all have to be met
+    either: str  # the same where one of them is enough
+    but: str  # what meets the first and does not meet the second
     joined: str  # an aggregate: the values of {} with commas between
     one_of: str  # whether {} is one of the bound parameter named {texts}, as `texts` makes it
     among: str  # whether {} is one of the whole numbers of the bound parameter named {ids}, a text with commas between
@@ -72,8 +77,10 @@ class _Sqlite:
     """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before."""
 
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
-    titles, title_fields = matches, TITLE
+    titles, title_fields, in_titles = matches, TITLE, ""
     rid = sparse = "rowid"
+    best_first = " ORDER BY rowid"
+    both, either, but = " AND ", " OR ", "(({}) NOT ({}))"
     joined = "group_concat({})"
     one_of = "{} IN (SELECT value FROM json_each(:{texts}))"
     among = "{} IN (SELECT value FROM json_each('[' || :{ids} || ']'))"
@@ -156,11 +163,14 @@ class _Postgresql:
 
     rid = "rid"
     sparse = "rid + 0"  # the planner knows nothing of fields: it would walk the whole table in order, expecting to meet hits soon
+    best_first = ""  # it would fetch every match to find the best of them
+    both, either, but = " & ", " | ", "(({}) & !({}))"
     joined = "string_agg(CAST({} AS text), ',')"
     one_of = "{} = ANY(CAST(:{texts} AS text[]))"
     among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"
     matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
-    titles, title_fields = "SELECT rid FROM search_text WHERE title_words @@ CAST(:{q} AS tsquery)", EVERYWHERE
+    in_titles = "title_words @@ CAST(:{q} AS tsquery)"
+    titles, title_fields = f"SELECT rid FROM search_text WHERE {in_titles}", EVERYWHERE
 
     def create_text(self, connection: sa.Connection) -> None:
         stored = ", ".join(f"{name} text NOT NULL" for name in STORED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from dataproducts.catalog.search import analysis
@@ -54,10 +55,10 @@ class Explanation:
             return tuple(dict.fromkeys(filter(plain.__contains__, tokens)))[:MAX_WORDS]
         inside = [token[1:] for token in met if token[0] == PART]
         own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
-        words = [word for word in own if self._is_met(word) or any(part in word for part in inside)]
+        words = tuple(islice((word for word in own if self._is_met(word) or any(part in word for part in inside)), MAX_WORDS))
         if not words:  # a run written as one, found by its pieces or the other way round
-            words = [word for word in own if any(word in one for one in self._met if len(word) > 1)]
-        return tuple(words[:MAX_WORDS])
+            words = tuple(islice((word for word in own if any(word in one for one in self._met if len(word) > 1)), MAX_WORDS))
+        return words
 
     def _is_met(self, word: str) -> bool:
         return word in self._met or not self._met.isdisjoint(analysis.forms(word))

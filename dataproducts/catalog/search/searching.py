@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from dataproducts.catalog.search import analysis, cursors, engines
 from dataproducts.catalog.search import combinations as combinations_of
 from dataproducts.catalog.search import facets as facets_of
-from dataproducts.catalog.search.documents import FACET_SET, FACETS, least_browse_rank
+from dataproducts.catalog.search.documents import FACETS, facet_sets, least_browse_rank, least_number
 from dataproducts.catalog.search.explaining import Explanation, Matched
 from dataproducts.catalog.search.familiar import look_up
 from dataproducts.catalog.search.matching import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 BUDGET = 0.05  # seconds a search may ask the database for, after which it shows what it has
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
+COUNTED_OF_MANY = 2_000  # hits that are counted where the words are so common that there are likely more than can be counted
 MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
 MAX_LIMIT = 100
 _LEAST_SECONDS = 0.005
@@ -125,6 +126,8 @@ class _Search:
         self.query = parse(request.text)
         self.name = ""  # what all that is asked for would be as one name
         self.corrected = False
+        self.most = MAX_COUNTED  # hits that are counted
+        self.near: Numbers | None = None  # hits of all steps but the last, in no order; one more than few where they are many
         self.nearest: dict[str, str] = {}  # words that are known, to those that may be misspelled
 
     def answer(self) -> SearchPage:
@@ -215,11 +218,16 @@ class _Search:
             asked(self.query, EVERYWHERE, self.familiar),
         ]
 
-    def _narrowed(self, this: Expression, but: Expression | None = None, facets: facets_of.Chosen | None = None) -> Expression:
+    def _structured(self) -> Expression:
+        """What is met by the hits of all steps but the last."""
+        steps = self._steps()
+        return some([steps[i] for i in _WIDEST])
+
+    def _narrowed(self, this: Expression, facets: facets_of.Chosen | None = None) -> Expression:
         demands = facets_of.required(self.facets if facets is None else facets)
-        unwanted = [one for one in (but, refused(self.query)) if one is not None]
+        unwanted = refused(self.query)
         wanted = every([this, *demands] if this != Token(ALL_DOCUMENTS) or not demands else demands)
-        return Without(wanted, some(unwanted)) if unwanted else wanted
+        return Without(wanted, unwanted) if unwanted is not None else wanted
 
     def _anything(self, facets: facets_of.Chosen | None = None) -> Expression:
         """All hits of all stages."""
@@ -233,37 +241,62 @@ class _Search:
     def _staged(self, place: tuple[cursors.Key, ...] | None) -> tuple[str, dict[str, Any]]:
         """Of many hits: one step after the other, until the page is full."""
         start, after = (int(place[0]) % 10, int(place[1])) if place else (0, -1)
-        values: dict[str, Any] = {"after": after, "none": -1, "limit": self.request.limit + 1}
+        least = min(map(least_number, self.facets["kind"])) - 1 if "kind" in self.facets else -1
+        values: dict[str, Any] = {"after": max(after, least), "least": least, "limit": self.request.limit + 1}
         steps = self._steps()
         start = min(start, len(steps) - 1)
         rid = self.engine.rid
-        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
-        order = rid if fewest >= engines.PLENTY else self.engine.sparse
+        written = [self.engine.written(step) for step in steps]
+        demands = [self.engine.written(one) for one in facets_of.required(self.facets)]
+        unwanted = [self.engine.written(one) for one in [refused(self.query)] if one is not None]
+        order, titles = (rid, {}) if self._are_hits_plenty() else (self.engine.sparse, self._by_titles())
         branches = []
         for step in range(start, len(steps)):
-            earlier = [steps[i] for i in _EARLIER[step]]
-            values[f"q{step}"] = self.engine.written(self._narrowed(steps[step], but=some(earlier) if earlier else None))
+            but = [*(written[i] for i in _EARLIER[step]), *unwanted]
+            wanted = self.engine.both.join([written[step], *demands])
+            values[f"q{step}"] = self.engine.but.format(wanted, self.engine.either.join(but)) if but else wanted
             matches = self.engine.matches.format(q=f"q{step}")
+            if step in titles:
+                values[f"t{step}"] = titles[step]
+                matches = f"{matches} AND {self.engine.in_titles.format(q=f't{step}')}"
             branches.append(
                 f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
-                f"({matches} AND {rid} > :{'after' if step == start else 'none'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
+                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values
 
-    def _classified(self, place: tuple[cursors.Key, ...] | None) -> list[Any]:
-        """Of few hits: all of them, each held against the steps here, which costs less than asking for every step."""
+    def _are_hits_plenty(self) -> bool:
+        """Whether a walk in order of rank likely meets hits soon: of several words one may be common where the other is not."""
+        fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
+        return fewest >= engines.PLENTY and len(self.query.clauses) == 1
+
+    def _by_titles(self) -> dict[int, str]:
+        """For the steps that look at titles only, what titles have to meet by themselves, where the database has those apart."""
+        if not self.engine.in_titles or any(term.is_phrase for clause in self.query.clauses for term in clause):
+            return {}
+        fields = self.engine.title_fields
+        ways = {_TITLED: asked(self.query, fields, None), _TITLED_LIKE: asked(self.query, fields, self.familiar)}
+        return {step: self.engine.written(way) for step, way in ways.items()}
+
+    def _classified(self, place: tuple[cursors.Key, ...] | None, these: Numbers, others: Numbers) -> list[Any]:
+        """A page of hits that are known: `these`, few, held against the steps here, which costs less than asking for every step; then
+        `others`, known to be of the last one.
+        """
         steps = self._steps()
+        last = len(steps) - 1
+        after = (int(place[0]) % 10, int(place[1])) if place else (-1, -1)
+        if after[0] >= last:
+            others = others[others > after[1]]
+        wanted = [*map(int, these), *map(int, others[: self.request.limit + 1])]
+        among = f"SELECT rid FROM search_document WHERE {self.engine.among.format('rid', ids='ids')}"
+        held_back = set(wanted[these.size :])
         rows = []
-        found = self.engine.matches.format(q="q")
-        for row in self._rows(f"{self._shown('8')} {self._with_rows(found)}", {"q": self.engine.written(self._anything())}):
+        for row in self._rows(f"{self._shown('8')} {self._with_rows(among)}", {"ids": ",".join(map(str, wanted))}):
             held = Held(row)
-            step = next((i for i, one in enumerate(steps) if held.meets(one)), len(steps) - 1)
-            rows.append({**row, "step": step, "held": held})
+            rows.append({**row, "step": last if row["rid"] in held_back else _step(held, steps), "held": held})
         rows.sort(key=lambda row: (row["step"], row["rid"]))
-        if place:
-            rows = [row for row in rows if (row["step"], row["rid"]) > (int(place[0]) % 10, int(place[1]))]
-        return rows[: self.request.limit + 1]
+        return [row for row in rows if (row["step"], row["rid"]) > after][: self.request.limit + 1]
 
     # other orders
 
@@ -343,50 +376,63 @@ class _Search:
             at_once = bool(self.facets)
             found = {"": met}
         elif not at_once:
+            self.most = min(MAX_COUNTED, COUNTED_OF_MANY)
             found = dict(zip((name for name, _ in wanted), self._found([match for _, match in wanted]), strict=True))
         if not at_once:
             counted = self._all_counted(found)
             return counted, self._read(place, counted)
+        self.most = min(MAX_COUNTED, COUNTED_OF_MANY)
         query, values = self._ordered(place, capped=False)
         counts, bound = self._counting([match for _, match in wanted])
         nothing = ", ".join(["NULL"] * 11)
-        together = f"SELECT * FROM ({query}) AS page UNION ALL SELECT -1 - i, {nothing}, sets FROM ({counts}) AS counts"
+        together = f"SELECT * FROM ({query}) AS page UNION ALL SELECT -1 - i, {nothing}, rids FROM ({counts}) AS counts"
         answered = self._rows(together, {**values, **bound})
-        sets = {-1 - row["step"]: row["facets"] for row in answered if row["step"] < 0}
-        found = {name: combinations_of.numbers(sets[i]) if i in sets else None for i, (name, _) in enumerate(wanted)}
+        rids = {-1 - row["step"]: row["facets"] for row in answered if row["step"] < 0}
+        found = {name: combinations_of.numbers(rids[i]) if i in rids else None for i, (name, _) in enumerate(wanted)}
         return self._all_counted(found), [row for row in answered if row["step"] >= 0]
 
     def _read(self, place: tuple[cursors.Key, ...] | None, counted: _Counted) -> list[Any]:
-        if counted.are_few and not counted.total:
+        all_of_them = counted.rids
+        if all_of_them is not None and not all_of_them.size:
             return []
-        if counted.are_few and self.request.sort == "relevance" and not self.query.is_empty:
-            return self._classified(place)
+        if all_of_them is not None and self.request.sort == "relevance" and not self.query.is_empty:
+            if all_of_them.size <= _CLASSIFIED:
+                return self._classified(place, all_of_them, all_of_them[:0])
+            if self.near is not None and self.near.size <= _CLASSIFIED:
+                return self._classified(place, self.near, all_of_them[~combinations_of.among(all_of_them, self.near)])
         return self._rows(*self._ordered(place, counted.capped))
 
     def _all_counted(self, found: Mapping[str, Numbers | None]) -> _Counted:
         """From what is found with all choices (named "") and without the choice of each facet."""
-        beyond = {name for name, ids in found.items() if ids is not None and ids.size > MAX_COUNTED}
-        are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
-        kinds = self._learn([ids for ids in found.values() if ids is not None], are_kinds_many)
-        counts: dict[str, dict[str, int]] = {}
-        for name, ids in found.items():
-            documents = self.combinations.of(combinations_of.numbers("") if ids is None else ids)
-            counts |= self._count(documents, [name] if name else self._unchosen())
+        beyond = {name for name, rids in found.items() if rids is not None and rids.size > self.most}
         # of many hits only the best are counted, and those may all be of one kind: then each kind is counted for itself
-        counts["kind"] = {kind: most for kind in _KINDS if (most := max(counts.get("kind", {}).get(kind, 0), kinds.get(kind, 0)))}
+        are_kinds_many = "kind" in beyond or ("" in beyond and "kind" not in self.facets)
+        missing = self._unknown([rids for rids in found.values() if rids is not None])
+        kinds = self._learn(missing, _KINDS if are_kinds_many else ()) if missing else {}
+        counts: dict[str, dict[str, int]] = {}
+        for name, rids in found.items():
+            documents = self.combinations.of(combinations_of.numbers("") if rids is None else facet_sets(rids))
+            counts |= self._count(documents, [name] if name else self._unchosen())
+        counted = counts.get("kind", {})
+        if are_kinds_many and not missing:
+            kinds = self._learn([], [kind for kind in _KINDS if counted.get(kind, 0) < _KIND_COUNTED])
+        counts["kind"] = {kind: most for kind in _KINDS if (most := max(counted.get(kind, 0), kinds.get(kind, 0)))}
         met = found[""]
         total = int(met.size) if met is not None else 0
-        return _Counted(min(total, MAX_COUNTED), "" in beyond, self._listed(counts), bool(beyond), met is not None and total <= _CLASSIFIED)
+        return _Counted(min(total, self.most), "" in beyond, self._listed(counts), bool(beyond), None if "" in beyond else met)
 
     def _chosen(self, found: Numbers) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
-        self._learn([found])
-        documents = self.combinations.of(found)
-        met = self.combinations.narrowed(documents, self.facets) if self.facets else documents
-        counts = self._count(met, self._unchosen())
+        self._learn(self._unknown([found]))
+        documents = self.combinations.of(facet_sets(found))
+        counts: dict[str, dict[str, int]] = {}
         for name, rest in facets_of.relaxations(self.facets):
-            counts |= self._count(self.combinations.narrowed(documents, rest) if rest else documents, [name])
-        return _Counted(met.total, False, self._listed(counts), False, met.total <= _CLASSIFIED)
+            counts |= self._count(documents.kept(self.combinations.having(documents, rest)) if rest else documents, [name])
+        if self.facets:
+            have = self.combinations.having(documents, self.facets)
+            documents, found = documents.kept(have), found[have]
+        counts |= self._count(documents, self._unchosen())
+        return _Counted(documents.total, False, self._listed(counts), False, found)
 
     def _count(self, documents: combinations_of.Documents, names: Sequence[str]) -> dict[str, dict[str, int]]:
         return self.combinations.count(documents, names, self.facets)
@@ -395,23 +441,24 @@ class _Search:
         return [name for name in FACETS if name not in self.facets]
 
     def _counting(self, matches: Sequence[Expression]) -> tuple[str, dict[str, Any]]:
-        """A statement that gives for each the combination of facets of every document, but of one more than are counted at most."""
-        values: dict[str, Any] = {"counted": MAX_COUNTED + 1}
+        """A statement that gives for each the row numbers of its documents, but of one more than are counted at most."""
+        values: dict[str, Any] = {"counted": self.most + 1}
         branches = []
         for i, match in enumerate(matches):
             if match == Token(ALL_DOCUMENTS):
                 source = "SELECT rid FROM search_document ORDER BY rid LIMIT :counted"
             else:
                 values[f"c{i}"] = self.engine.written(match)
-                source = f"{self.engine.matches.format(q=f'c{i}')} ORDER BY {self.engine.rid} LIMIT :counted"
+                source = f"{self.engine.matches.format(q=f'c{i}')}{self.engine.best_first} LIMIT :counted"
             # a long row each: rows cost more than what is in them
-            branches.append(f"SELECT {i} AS i, {self.engine.joined.format(FACET_SET.format('m.rid'))} AS sets FROM ({source}) AS m")
+            branches.append(f"SELECT {i} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({source}) AS m")
         return " UNION ALL ".join(branches), values
 
     def _found(self, matches: Sequence[Expression], doubtful: Mapping[str, int] | None = None) -> list[Numbers | None]:
-        """For what matches each, how many documents have each combination of facets; None where the time was up before.
+        """The row numbers of what matches each; None where the time was up before.
 
-        Looks in the same statement for what may have been meant by words.
+        Looks in the same statement for what may have been meant by words, and which hits are of all steps but the last where it is likely
+        that those are few.
         """
         counts, values = self._counting(matches)
         words = list(self._doubtful() if doubtful is None else doubtful)
@@ -420,44 +467,54 @@ class _Search:
             near, bound = candidates(word, self.familiar.documents.get(word, 0), f"w{i}_")
             values |= bound
             together = self.engine.joined.format("word || ' ' || documents")
-            branches.append(f"SELECT {-1 - i} AS i, {together} AS sets FROM ({near}) AS w{i}")
+            branches.append(f"SELECT {-1 - i} AS i, {together} AS rids FROM ({near}) AS w{i}")
+        if matches and self._is_intricate():
+            values |= {"near": self.engine.written(self._narrowed(self._structured())), "few": _CLASSIFIED + 1}
+            near = f"{self.engine.matches.format(q='near')}{self.engine.best_first} LIMIT :few"
+            branches.append(f"SELECT {len(matches)} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({near}) AS m")
         if not branches:
             return []
         found: list[Numbers | None] = [None for _ in matches]
         for row in self._rows(" UNION ALL ".join(branches), values, share=0.6):
-            if row["i"] >= 0:
-                found[row["i"]] = combinations_of.numbers(row["sets"])
-            elif row["sets"] and (best := nearest(words[-1 - row["i"]], row["sets"].split(","))):
+            if row["i"] == len(matches):
+                self.near = combinations_of.numbers(row["rids"])
+            elif row["i"] >= 0:
+                found[row["i"]] = combinations_of.numbers(row["rids"])
+            elif row["rids"] and (best := nearest(words[-1 - row["i"]], row["rids"].split(","))):
                 self.nearest[words[-1 - row["i"]]] = best
         return found
 
-    def _learn(self, found: Sequence[Numbers], are_kinds_many: bool = False) -> dict[str, int]:
-        """Remember what the combinations stand for, and where that is asked count documents of each kind, in one statement."""
-        missing = self._unknown(found)
-        branches, values = self._counting_kinds() if are_kinds_many else ([], {})
+    def _is_intricate(self) -> bool:
+        """Whether several words have to meet in a field, which few hits do that have all of them: looking for each step costs most then."""
+        return len(self.query.clauses) > 1 and self.request.sort == "relevance"
+
+    def _learn(self, missing: Sequence[int], kinds: Sequence[str] = ()) -> dict[str, int]:
+        """Remember what combinations stand for, and count documents of each of the kinds, in one statement."""
+        branches, values = self._counting_kinds(kinds) if kinds else ([], {})
         if missing:
             branches.append(f"SELECT id, facets FROM search_facet_set WHERE {self.engine.among.format('id', ids='ids')}")
             values["ids"] = ",".join(map(str, missing))
-        if not branches:
-            return {}
-        rows = self._rows(" UNION ALL ".join(branches), values) if are_kinds_many else []
+        rows = self._rows(" UNION ALL ".join(branches), values) if kinds else []
         self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
-        if missing and self._unknown(found):  # these have to be known, however little time is left
+        known = {row["id"] for row in rows}
+        if not known.issuperset(missing):  # these have to be known, however little time is left
             self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
-        return {_KINDS[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
+        return {kinds[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
 
     def _unknown(self, found: Sequence[Numbers]) -> list[int]:
-        return sorted({one for ids in found for one in self.combinations.missing(ids)})
+        return sorted({one for rids in found for one in self.combinations.missing(facet_sets(rids))})
 
-    def _counting_kinds(self) -> tuple[list[str], dict[str, Any]]:
+    def _counting_kinds(self, kinds: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         others = {name: values for name, values in self.facets.items() if name != "kind"}
         values: dict[str, Any] = {"most": _KIND_COUNTED}
         branches = []
-        for i, kind in enumerate(_KINDS):
-            values[f"q{i}"] = self.engine.written(self._anything({**others, "kind": frozenset((kind,))}))
-            values[f"k{i}"] = facet_token("kind", kind)
-            there = f"EXISTS (SELECT 1 FROM search_facet_value WHERE token = :k{i})"  # most catalogs have few of the kinds
-            some_of = f"{self.engine.matches.format(q=f'q{i}')} AND {there} LIMIT :most"
+        anything = self.engine.written(self._anything(others))
+        for i, kind in enumerate(kinds):
+            token = facet_token("kind", kind)
+            values |= {f"q{i}": self.engine.both.join([anything, self.engine.written(Token(token))]), f"k{i}": token}
+            # most catalogs have few of the kinds: the others are not looked for at all
+            there = f"SELECT 1 FROM search_facet_value WHERE token = :k{i} LIMIT 1"
+            some_of = f"SELECT m.rid FROM ({there}) AS t{i} CROSS JOIN ({self.engine.matches.format(q=f'q{i}')}) AS m LIMIT :most"
             branches.append(f"SELECT {-1 - i} AS id, CAST(count(*) AS text) AS facets FROM ({some_of}) AS k{i}")
         return branches, values
 
@@ -494,18 +551,30 @@ class _Search:
         return (corrected, row["browse"], row["title_key"], row["rid"])
 
 
+def _step(held: Held, steps: Sequence[Expression]) -> int:
+    """The first step that a hit meets. Most are of the last ones, so what takes in 3 to 5 is asked before them."""
+    for i in (0, 1, 2):
+        if held.meets(steps[i]):
+            return i
+    if held.meets(steps[6]):
+        return next(i for i in (3, 4, 5, 6) if held.meets(steps[i]))
+    return 7 if held.meets(steps[7]) else 8
+
+
 @dataclass(frozen=True)
 class _Counted:
     total: int
     capped: bool
     facets: dict[str, list[facets_of.Value]]
     facets_capped: bool
-    are_few: bool  # so that all of them can be read
+    rids: Numbers | None  # of all that is found, in order; None where that is not known
 
 
 _STAGES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 0}
 # the widest of the steps before each
-_EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 2, 3), (1, 2, 4), (1, 2, 4, 5), (1, 6), (1, 7))
+_EARLIER: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2), (1, 2, 3), (1, 2, 4), (1, 2, 4, 5), (1, 2, 6), (1, 2, 7))
+_WIDEST = _EARLIER[8]
+_TITLED, _TITLED_LIKE = 3, 5  # the steps that look at titles only
 _NO_TOKEN = NAME  # stands in no text
 _ORDERS = {
     "relevance": ("d.browse, d.title_key, d.rid", "(d.browse, d.title_key, d.rid) > (:p0, :p1, :p2)"),

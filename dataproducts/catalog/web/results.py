@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from zlib import crc32
 
 from markupsafe import Markup, escape
 
 from dataproducts.catalog.search.documents import FACETS
 from dataproducts.catalog.search.index import Hit, SearchPage, SearchRequest
-from dataproducts.catalog.web.templating import Page
+from dataproducts.catalog.web.templating import Page, dataset_path, icon, standing
 from dataproducts.catalog.web.words import Speech
 
 LABELED = {
@@ -49,19 +49,6 @@ class Chip:
     href: str
 
 
-@dataclass(frozen=True)
-class Result:
-    """One hit: where it leads, its title and text with the language they are in, why it is here, and its card."""
-
-    kind: str
-    href: str
-    title: Markup
-    text: Markup
-    key: str
-    why: tuple[str, ...]
-    card: Mapping[str, Any]
-
-
 def request_of(page: Page, limit: int = 20) -> SearchRequest:
     """What the address asks for. Raises BadRequest for a sort that is none."""
     query = page.request.query_params
@@ -76,8 +63,9 @@ def request_of(page: Page, limit: int = 20) -> SearchRequest:
 
 
 def facets(found: SearchPage, speech: Speech) -> list[Facet]:
-    """The facets there is something to choose in."""
+    """The facets there is something to choose in. Where not all is counted, a number says that there are more."""
     made = []
+    more = "+" if found.facets_are_capped else ""
     for name in FACETS:
         values = found.facets.get(name, [])
         if not values:
@@ -85,20 +73,25 @@ def facets(found: SearchPage, speech: Speech) -> list[Facet]:
         any_chosen = any(chosen for _, _, chosen in values)
         first: list[str] = []
         rest: list[str] = []
-        for place, value in enumerate(values):
-            (first if place < SHOWN_VALUES or value[2] else rest).append(_box(speech, name, *value))
+        for place, (value, count, chosen) in enumerate(values):
+            box = _box(_label(speech, name, value), name, value, speech.number(count) + more, chosen)
+            (first if place < SHOWN_VALUES or chosen else rest).append(box)
         label = speech.t(f"facet.{name}")
         made.append(Facet(name, label, Markup("".join(first)), Markup("".join(rest)), any_chosen or name in OPEN_FACETS))
     return made
 
 
-def _box(speech: Speech, name: str, value: str, count: int, is_chosen: bool) -> str:
+def _box(label: str, name: str, value: str, count: str, is_chosen: bool) -> str:
     """Written here and not by the template, which takes ten times as long: a page has a hundred."""
-    return (
-        f'<li><label class="choice"><input type="checkbox" id="{name}-{crc32(value.encode()):x}" name="{name}" value="{escape(value)}"'
-        f"{' checked' if is_chosen else ''}><span>{escape(_label(speech, name, value))}</span>"
-        f'<span class="count">{speech.number(count)}</span></label></li>'
-    )
+    before, after = _around(label, name, value)
+    return f"{before}{' checked' if is_chosen else ''}{after}{count}</span></label></li>"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _around(label: str, name: str, value: str) -> tuple[str, str]:
+    """What is the same each time a value is there to be chosen: before and after the word that it is."""
+    box = f'<input type="checkbox" id="{name}-{crc32(value.encode()):x}" name="{name}" value="{escape(value)}"'
+    return f'<li><label class="choice">{box}', f'><span>{escape(label)}</span><span class="count">'
 
 
 def chips(page: Page, asked: SearchRequest) -> list[Chip]:
@@ -114,22 +107,46 @@ def chips(page: Page, asked: SearchRequest) -> list[Chip]:
     ]
 
 
-def results(page: Page, found: SearchPage) -> list[Result]:
-    """The hits, made ready."""
-    return [_result(page, hit) for hit in found.hits]
+def results(page: Page, found: SearchPage) -> list[Markup]:
+    """The hits, each as an article. Written here as the boxes of facets are, and for the same reason."""
+    return [Markup(_article(page, hit)) for hit in found.hits]
 
 
-def _result(page: Page, hit: Hit) -> Result:
+def _article(page: Page, hit: Hit) -> str:
     card, speech = hit.card, page.speech
-    return Result(
-        kind=hit.kind,
-        href=page.to(str(card.get("href") or "/")),
-        title=speech.localized(card.get("title") or {"nb": card.get("key", hit.id)}),
-        text=_told(speech, card.get("text") or {}),
-        key=str(card.get("key", "")),
-        why=tuple(_why(speech, field, words) for field, words in hit.matched[:2]),
-        card=card,
-    )
+    title = speech.localized(card.get("title") or {"nb": card.get("key", hit.id)})
+    href = escape(page.to(str(card.get("href") or "/")))
+    lines = [
+        f'<article><p class="kind">{icon(hit.kind)}{escape(speech.label("kind", hit.kind))}{_where(page, hit)}</p>',
+        f'<h2><a href="{href}">{title}</a></h2>',
+    ]
+    if text := _told(speech, card.get("text") or {}):
+        lines.append(f'<p class="text">{text}</p>')
+    lines.append(f'<p class="facts">{_facts(speech, hit)}</p>')
+    if why := "; ".join([_why(speech, field, words) for field, words in hit.matched[:2]]):
+        lines.append(f'<p class="why">{escape(speech.t("results.why"))} {escape(why)}</p>')
+    return "\n".join([*lines, "</article>"])
+
+
+def _where(page: Page, hit: Hit) -> str:
+    """What the thing is part of: a column of its dataset, a dataset of its product."""
+    dataset, product = hit.card.get("dataset"), hit.card.get("product")
+    if hit.kind == "column":
+        return f' · <a href="{escape(page.to(dataset_path(str(dataset))))}">{escape(dataset)}</a>'
+    return f" · {page.speech.localized(product)}" if product else ""
+
+
+def _facts(speech: Speech, hit: Hit) -> str:
+    card, kind = hit.card, hit.kind
+    code = card.get("key") if kind in ("dataset", "product", "entry") else card.get("type") if kind == "column" else None
+    said = [
+        speech.label("personal", card.get("personal")) if kind != "product" else "",
+        speech.label("access", card.get("access")),
+        card.get("team"),
+    ]
+    found = [f'<code translate="no">{escape(code)}</code>'] if code else []
+    found.append(standing(speech, card.get("freshness"), card.get("quality")))
+    return " ".join([*found, *(f"<span>{escape(one)}</span>" for one in said if one)])
 
 
 def _told(speech: Speech, text: Mapping[str, str | None]) -> Markup:

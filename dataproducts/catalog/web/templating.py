@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -41,7 +41,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         cache_size=-1,
     )
-    made.globals.update(asset=_asset, safe_link=safe_link, icon=_icon, mark=_mark, status_of=status_of, plain=plain)
+    made.globals.update(asset=_asset, safe_link=safe_link, icon=icon, mark=_mark, standing_of=standing, plain=plain)
     for name in made.list_templates():
         made.get_template(name)
     return made
@@ -53,7 +53,8 @@ def _asset(name: str) -> str:
 
 
 @functools.cache
-def _icon(kind: str) -> Markup:
+def icon(kind: str) -> Markup:
+    """The sign of a kind of thing."""
     return Markup('<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="{}"/></svg>').format(
         kind_path(kind)
     )
@@ -71,6 +72,20 @@ def status_of(freshness: str | None, quality: str | None) -> Status:
     if freshness == "late" or quality == "warning":
         return "warn"
     return "good" if freshness == "fresh" or quality == "passing" else "unknown"
+
+
+def standing(speech: Speech, freshness: str | None, quality: str | None) -> Markup:
+    """Where a dataset stands: the mark, and the words for what matters most; nothing where it was never said."""
+    if not freshness:
+        return Markup("")
+    if quality in ("failing", "warning"):
+        late = [speech.label("freshness", "late")] if freshness == "late" else []
+        words = " · ".join([speech.label("quality", quality), *late])
+    elif quality == "passing" and freshness not in ("late", "never"):
+        words = speech.label("quality", quality)
+    else:
+        words = speech.label("freshness", freshness)
+    return Markup(f'<span class="state">{_mark(status_of(freshness, quality))}{escape(words)}</span>')
 
 
 def at(*parts: str) -> str:

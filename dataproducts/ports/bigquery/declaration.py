@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from dataproducts.errors import DeclarationError
 from dataproducts.history.store import DatasetHistory
 from dataproducts.messages import PortFacts
-from dataproducts.ports.bigquery import columns
+from dataproducts.ports.bigquery import columns, view
 from dataproducts.ports.bigquery.tables import Names, clustered, day_is
 from dataproducts.ports.port import Offered, OutputPort, Session
 
@@ -35,6 +35,8 @@ class BigQuery(OutputPort):
 
     kind: ClassVar[Literal["bigquery", "kafka", "file"]] = "bigquery"
     partitions_per_run: ClassVar[int | None] = 1_000  # a load job carries them all, and BigQuery counts load jobs
+    takes_views: ClassVar[bool] = True
+    empties: ClassVar[bool] = True
 
     dataset: str | None = None
     table: str | None = None
@@ -48,6 +50,8 @@ class BigQuery(OutputPort):
         """Raise DeclarationError where BigQuery has no such name, type, label or clustering."""
         columns.check(offered.contract)
         names = self.names(offered)
+        if offered.view is not None:
+            view.check(offered)
         if not re.fullmatch(r"[A-Za-z0-9_]{1,1024}", names.dataset):
             raise DeclarationError(f"{offered.dataset}: {names.dataset!r} is no name of a BigQuery dataset; use letters, digits and '_'")
         if not re.fullmatch(r"[A-Za-z0-9_]{1,1000}", names.table):
@@ -70,6 +74,11 @@ class BigQuery(OutputPort):
     def facts(self, offered: Offered) -> PortFacts:
         """Addresses and layout; the address is the view, which people query."""
         names = self.names(offered)
+        if offered.view is not None:
+            shown = {"view": _short(names.view), "location": self.location}
+            return PortFacts(
+                name=self.name, kind="bigquery", address=_short(names.view), title=f"BigQuery {_short(names.view)}", facts=shown
+            )
         shown = {
             "current": _short(names.view),
             "as of": f"SELECT * FROM `{_short(names.function)}`(TIMESTAMP '2026-01-31 12:00:00+00')",
@@ -104,6 +113,9 @@ class BigQuery(OutputPort):
 
         names = self.names(offered)
         with connected(resources.get("bigquery"), offered.dataset, names.project, self.location) as connection:
+            if offered.view is not None:
+                yield view.ViewSession(self, offered, history, connection)
+                return
             yield BigQuerySession(self, offered, history, connection)
 
     def names(self, offered: Offered, major: int | None = None) -> Names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def later(now: datetime) -> str:
 
 
 def erase(connection: Connection, target: Target, erased: Erased, versions: Sequence[Version]) -> int:
-    """Delete the rows of those who are erased from one major's tables; gives how many there were."""
+    """Delete or empty the rows of those who are erased from one major's tables; gives how many there were."""
     with told(connection, f"when erasing from {target.names.rows}"):
         if connection.found_table(target.names.rows) is None:
             return 0
@@ -41,6 +42,13 @@ def erase(connection: Connection, target: Target, erased: Erased, versions: Sequ
                 theirs = found.filter(erased.hits(found)) if found.height else found
                 for start in range(0, theirs.height, _AT_ONCE):
                     deleted += _deleted(connection, target, theirs.slice(start, _AT_ONCE))
+        for subjects in erased.emptied:
+            if set(subjects.columns) <= target.dtypes.keys():
+                found = _distinct(connection, target, subjects.columns)
+                theirs = found.filter(subjects.hits(found)) if found.height else found
+                empties = {name: json.loads(instead) for name, instead in subjects.empties if name in target.dtypes}
+                for start in range(0, theirs.height, _AT_ONCE):
+                    deleted += _emptied(connection, target, theirs.slice(start, _AT_ONCE), empties)
         if connection.found_table(target.names.versions) is not None:
             _retold(connection, target, versions)
         return deleted
@@ -59,6 +67,39 @@ def _distinct(connection: Connection, target: Target, columns: Sequence[str]) ->
 
 
 def _deleted(connection: Connection, target: Target, theirs: pl.DataFrame) -> int:
+    which, parameters = _which(theirs)
+    where = f"FROM {quoted(target.names.rows)} WHERE {_ALWAYS} AND {which}"
+    count = next(iter(connection.query(f"SELECT COUNT(*) AS found {where}", parameters)))["found"]
+    connection.query(f"DELETE {where}", parameters)
+    return int(count)
+
+
+def _emptied(connection: Connection, target: Target, theirs: pl.DataFrame, empties: Mapping[str, Any]) -> int:
+    """Take values out of rows that stay; gives how many rows had some."""
+    from google.cloud.bigquery import ScalarQueryParameter
+
+    which, parameters = _which(theirs)
+    held, changes = [], []
+    for number, (name, instead) in enumerate(empties.items()):
+        column = quoted(name)
+        if isinstance(target.dtypes[name], pl.List):
+            held.append(f"ARRAY_LENGTH({column}) > 0")
+            changes.append(f"{column} = []")
+        elif instead is None:
+            held.append(f"{column} IS NOT NULL")
+            changes.append(f"{column} = NULL")
+        else:
+            held.append(f"({column} IS NULL OR {column} != @e{number})")
+            changes.append(f"{column} = @e{number}")
+            parameters.append(ScalarQueryParameter(f"e{number}", _TYPES.get(type(target.dtypes[name]), "FLOAT64"), instead))
+    where = f"{_ALWAYS} AND {which} AND ({' OR '.join(held)})"
+    count = next(iter(connection.query(f"SELECT COUNT(*) AS found FROM {quoted(target.names.rows)} WHERE {where}", parameters)))["found"]
+    connection.query(f"UPDATE {quoted(target.names.rows)} SET {', '.join(changes)} WHERE {where}", parameters)
+    return int(count)
+
+
+def _which(theirs: pl.DataFrame) -> tuple[str, list[Any]]:
+    """The condition of rows with these values, and its parameters."""
     from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
     names = theirs.columns
@@ -75,10 +116,7 @@ def _deleted(connection: Connection, target: Target, theirs: pl.DataFrame) -> in
         ]
         each = (" AND ".join(f"{quoted(n)} = @v{i}_{row}" for i, n in enumerate(names)) for row in range(theirs.height))
         which = f"({' OR '.join(f'({one})' for one in each)})"
-    where = f"FROM {quoted(target.names.rows)} WHERE {_ALWAYS} AND {which}"
-    count = next(iter(connection.query(f"SELECT COUNT(*) AS found {where}", parameters)))["found"]
-    connection.query(f"DELETE {where}", parameters)
-    return int(count)
+    return which, parameters
 
 
 def _retold(connection: Connection, target: Target, versions: Sequence[Version]) -> None:

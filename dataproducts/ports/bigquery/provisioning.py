@@ -65,6 +65,18 @@ def readers(connection: Connection, target: Target, is_filled: bool) -> None:
     _function(connection, target)
 
 
+def view(connection: Connection, target: Target, sql: str) -> None:
+    """The view of a dataset that is one. A table of that name, or what is someone else's, is refused."""
+    name = target.names.view
+    with told(connection, f"when looking for the view {name}", _permission(connection)):
+        found = connection.found_table(name)
+    if found is not None:
+        _refuse_others(connection, target, found, name, "VIEW")
+        if int((found.labels or {}).get(MAJOR, target.names.major)) > target.names.major:
+            return
+    _view(connection, target, name, found, sql)
+
+
 def supersede(connection: Connection, older: Target, newer: Target) -> None:
     """Mark the tables of an older major with the day from which they are deprecated, and give their readers a view of their own."""
     today = datetime.now(UTC).date().isoformat()

@@ -32,6 +32,7 @@ class Package(OutputPort):
     """
 
     kind: ClassVar[Literal["bigquery", "kafka", "file"]] = "file"
+    empties: ClassVar[bool] = True
 
     to: str | None = None
     format: Format = "csv"

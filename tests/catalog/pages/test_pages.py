@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,10 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from dataproducts.catalog.search.index import SearchPage
+from dataproducts.catalog.web import results
 from dataproducts.catalog.web.catalog import Catalog
+from dataproducts.catalog.web.words import Speech
 from tests.catalog.pages import sample, tree
 
 each_page = pytest.mark.parametrize("address", sample.PAGES.values(), ids=list(sample.PAGES))
@@ -293,3 +297,12 @@ def test_a_port_says_which_version_it_holds_and_whether_that_is_the_newest(show:
     assert "stillinger/stillinger_daglig bigquery" in " ".join(status.words.split())
     lineage = tree.read(show("/datasets/stillinger/stillinger_daglig/lineage?lang=en"))
     assert "downstream1bigqueryPort" in lineage.words
+
+
+@pytest.mark.parametrize(("capped", "shown"), [(False, "1,767"), (True, "1,767+")])
+def test_a_count_that_is_not_the_whole_says_so(capped: bool, shown: str) -> None:
+    counts = {"kind": [("dataset", 1767, True)]}
+    found = SearchPage([], 2000, capped, counts, None, None, "", facets_are_capped=capped)
+    (facet,) = results.facets(found, Speech("en", datetime(2026, 11, 12, tzinfo=UTC)))
+    assert f'<span>Dataset</span><span class="count">{shown}</span>' in facet.choices
+    assert " checked>" in facet.choices

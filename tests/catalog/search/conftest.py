@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ ENGINES = ("sqlite", "postgresql")
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], sa.Engine]:
     """Makes empty databases on one of the engines."""
     if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("search")
-        return lambda: sqlite(folder / f"{len(list(folder.iterdir()))}.db")
+        folder, number = tmp_path_factory.mktemp("search"), itertools.count()
+        return lambda: sqlite(folder / f"{next(number)}.db")
     server = request.getfixturevalue("postgres")
     return lambda: sa.create_engine(server.new())
 

@@ -111,6 +111,22 @@ def test_beyond_the_cap_counts_are_at_least(fish: tuple[sa.Engine, list[Document
         assert all(min(30, counts["kind"][kind]) <= n <= counts["kind"][kind] for kind, n in kinds.items())
 
 
+def test_of_a_very_common_word_fewer_are_counted(fish: tuple[sa.Engine, list[Document]], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, documents = fish
+    monkeypatch.setattr(searching, "MAX_COUNTED", 40)
+    monkeypatch.setattr(searching, "COUNTED_OF_MANY", 20)
+    monkeypatch.setattr(searching, "_KIND_COUNTED", 30)
+    found, counts = _model(documents, "laks", {})
+    assert len(found) > 40
+    page = ask(engine, "laks")
+    assert page.total == 20
+    assert page.total_is_capped
+    for name in FACETS:
+        assert all(n <= counts[name][value] for value, n, _ in page.facets[name])
+    kinds = {value: n for value, n, _ in page.facets["kind"]}
+    assert all(n >= min(30, counts["kind"][kind]) for kind, n in kinds.items())
+
+
 def test_browsing_meets_every_document_beyond_the_cap(fish: tuple[sa.Engine, list[Document]], monkeypatch: pytest.MonkeyPatch) -> None:
     engine, documents = fish
     monkeypatch.setattr(searching, "MAX_COUNTED", 40)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from dataproducts.catalog.search import engines, index
-from dataproducts.catalog.search.documents import Document, rank
+from dataproducts.catalog.search.documents import Document, least_number, rank, row_number
 from tests.catalog.search.catalog import documents
 from tests.catalog.search.conftest import ask, ids
 
@@ -168,6 +168,13 @@ def test_rank_puts_deprecated_last_and_the_thing_before_its_parts() -> None:
     ]
     assert sorted(ordered, key=rank) == ordered
     assert all(0 <= rank(document) < 2**13 for document in ordered)
+
+
+def test_row_numbers_tell_where_a_kind_begins() -> None:
+    for kind in ("product", "dataset", "column", "concept", "source"):
+        for deprecated in (False, True):
+            assert row_number(Document("x", kind, title=("a",), standing=1.0, deprecated=deprecated), 0) >= least_number(kind)
+    assert row_number(Document("x", "dataset", title=("a b c d",), standing=0.0), 2**26 - 1) < least_number("column")
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,52 @@ def test_few_hits_and_many_are_ordered_alike(corpora: dict[bool, sa.Engine]) -> 
         assert [one for one in many if one in few] == few
 
 
+@pytest.mark.parametrize("text", ["laks fangst", "fangst laks -sei", "torsk fangst", "laks OR torsk fangst"])
+@pytest.mark.parametrize("facets", [{}, {"kind": ["dataset"]}, {"kind": ["column"]}], ids=["all", "datasets", "columns"])
+def test_hits_of_several_words_are_ordered_as_step_by_step(
+    pairs: sa.Engine, text: str, facets: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walked() -> list[list[str]]:
+        pages: list[list[str]] = []
+        cursor: str | None = None
+        while True:
+            page = ask(pairs, text, facets=facets, limit=15, cursor=cursor)
+            pages.append([hit.id for hit in page.hits])
+            if (cursor := page.next) is None:
+                return pages
+
+    asked: list[bool] = []
+    near = searching._Search._classified
+    monkeypatch.setattr(searching._Search, "_classified", lambda *args: asked.append(True) or near(*args))
+    monkeypatch.setattr(searching, "_CLASSIFIED", 40)
+    at_once = walked()
+    assert asked
+    asked.clear()
+    monkeypatch.setattr(searching._Search, "_is_intricate", lambda self: False)
+    assert walked() == at_once
+    assert not asked
+    assert len(at_once) > 2
+
+
+@pytest.fixture(scope="module")
+def pairs(backend: Any) -> Any:
+    """A catalog in which many texts hold two words, and few titles; some of it deprecated."""
+    engine = backend()
+    with engine.begin() as connection:
+        index.create(connection)
+        index.put(connection, [_pair(i, kind) for i in range(60) for kind in ("dataset", "column")])
+    yield engine
+    engine.dispose()
+
+
+def _pair(i: int, kind: str) -> Document:
+    title = {0: "Laks fangst", 1: "Laksefangster", 2: "Torsk", 3: "Torskefangst"}.get(i, f"Sjømat {i}")
+    text = ("laks, torsk og fangst",)
+    columns, keywords = (("fangst", "laks") if i % 9 == place else () for place in (4, 2))
+    own = {"names": (f"{kind}{i}",), "title": (title,), "columns": columns, "keywords": keywords, "text": text}
+    return Document(f"{kind}:p/x{i}", kind, **own, standing=i % 5 / 5, deprecated=i % 4 == 0)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "cursor",
     [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandera.polars as pa
+import polars as pl
 import pytest
 
 from dataproducts.erasure import erasing
@@ -17,8 +20,10 @@ from dataproducts.ports.port import Removed
 from tests.ports.bigquery.conftest import DAILY, Published
 
 
-def erase(sales: Published, *keys: str) -> Removed:
+def erase(sales: Published, *keys: str, empties: tuple[tuple[str, str], ...] = ()) -> Removed:
     plan = erasing.plan(World(sales.lake), "shop/sales", [("--key", key) for key in keys])
+    if empties:
+        plan = replace(plan, empties={"shop/sales": empties}, read={})
     erasing.erase(plan, reason="asked for it", who="tester")
     erased = Registry(sales.lake).refresh().erased("shop/sales")
     assert erased is not None
@@ -49,6 +54,18 @@ def test_rows_of_every_version_go_and_nothing_differs_afterwards(
     sales.commit(d2026_01_03=rows)
     sales.deliver()
     assert sales.compare().rows == 3
+    assert not sales.compare().differences
+
+
+def test_values_go_where_rows_stay(gateway: Any, home: Path, publish: Callable[..., Published]) -> None:
+    columns = {"number": int, "amount": int, "name": str, "tags": pa.Column(pl.List(pl.String), nullable=True)}
+    sales = publish(columns, "number", partitions=DAILY)
+    sales.commit(d2026_01_01=[(7, 1, "kari", ["x"]), (8, 2, "ola", ["y"])], d2026_01_02=[(7, None, None, None)])
+    sales.deliver()
+    removed = erase(sales, "7", empties=(("amount", "null"), ("name", '"..."'), ("tags", "[]")))
+    assert removed.rows == 2
+    there = gateway.sql(f"SELECT number, amount, name, ARRAY_LENGTH(tags) FROM `{sales.dataset}.sales_history` ORDER BY 1, 2")
+    assert there == [["7", None, "...", "0"], ["7", None, "...", "0"], ["8", "2", "ola", "1"]]
     assert not sales.compare().differences
 
 

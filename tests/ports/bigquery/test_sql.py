@@ -15,7 +15,7 @@ from dagster_gcp import BigQueryResource
 
 import dataproducts as dp
 from dataproducts.ports.bigquery import BigQuery
-from tests.bigquery import Gateway, refusal
+from tests.bigquery import PROJECT, Gateway, Request, refusal
 from tests.ports.bigquery.conftest import DAILY
 
 
@@ -36,6 +36,13 @@ class Sum(pa.DataFrameModel):
     total: Annotated[pl.Decimal, 20, 2] = dp.column("How much.")
     last: Annotated[pl.Datetime, "us", "UTC"] = dp.column("The last.")
     day: pl.Date = dp.column("Which day.")
+
+
+class PerShop(pa.DataFrameModel):
+    """Counts per shop."""
+
+    shop: str = dp.column("Where.")
+    number: int = dp.column("How many.")
 
 
 SQL = """\
@@ -204,3 +211,82 @@ def test_the_engine_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         ConfigurationError, match="DATAPRODUCTS_SQL_ENGINE is 'spark', and there is no such engine; set it to duckdb or bigquery"
     ):
         settings.sql_engine()
+
+
+# Views
+
+
+def table(gateway: Gateway, dataset: str, name: str, method: str = "GET", change: dict[str, Any] | None = None) -> Any:
+    """A table as BigQuery has it; changed first, as someone else would."""
+    path = f"/bigquery/v2/projects/{PROJECT}/datasets/{dataset}/tables/{name}"
+    return gateway.answered(Request(method, path, {}, change, b"", {})).json
+
+
+def test_a_view_is_a_view_over_the_views_of_its_inputs_with_the_columns_described(
+    shop: Any, run: Callable[..., Any], gateway: Gateway
+) -> None:
+    port = shop.datasets["sales"].ports[0]
+    declare(
+        shop,
+        "SELECT shop, COUNT(*) AS number FROM {{ sales }} GROUP BY shop;",
+        PerShop,
+        key="shop",
+        partitions=None,
+        materialized="view",
+        ports=[BigQuery(dataset=port.dataset)],
+    )
+    assert run("sales", partition="2026-01-02").success
+    assert run("sales", port=True, partition="2026-01-02").success
+    done = run("sums")
+    assert done.success, done.failure
+    assert run("sums", port=True).success
+    made = table(gateway, port.dataset, "sums")
+    assert (made["type"], made["labels"]["product"], made["labels"]["dataset"]) == ("VIEW", "shop", "sums")
+    assert {f["name"]: f["description"] for f in made["schema"]["fields"]} == {"shop": "Where", "number": "How many"}
+    shop.factor["is"] = 3
+    assert run("sales", partition="2026-01-02").success
+    assert run("sales", port=True, partition="2026-01-02").success
+    there = {shop: int(number) for shop, number in gateway.sql(f"SELECT shop, number FROM `{PROJECT}.{port.dataset}.sums`")}
+    assert there == {"a": 3, "b": 3} == dict(dp.scan("shop/sums").collect().rows())
+    assert not [r for r in gateway.requests if r.method == "POST" and "sums_history" in r.path]
+    before = len(gateway.requests)
+    assert run("sums", port=True).success  # what is there is left as it is
+    assert {r.method for r in gateway.requests[before:]} <= {"GET"}
+
+
+def test_a_view_somebody_changed_is_found_and_made_again(shop: Any, run: Callable[..., Any], gateway: Gateway) -> None:
+    port = shop.datasets["sales"].ports[0]
+    options: dict[str, Any] = {"partitions": None, "materialized": "view", "ports": [BigQuery(dataset=port.dataset)]}
+    declare(shop, "SELECT shop, COUNT(*) AS number FROM {{ sales }} GROUP BY shop", PerShop, **options)
+    for name, port_too in (("sales", True), ("sums", True)):
+        key = {"partition": "2026-01-02"} if name == "sales" else {}
+        assert run(name, **key).success
+        assert run(name, port=port_too, **key).success
+    (asset,) = shop.ports["sums"]
+    resources = {"bigquery": BigQueryResource()}
+    assert asset.compare(resources, full=True)[0].differences == ()
+    table(gateway, port.dataset, "sums", "PATCH", {"view": {"query": "SELECT 'a' AS shop, 1 AS number"}})
+    (found,) = asset.compare(resources, full=True)[0].differences
+    assert "is not there with the query it was checked with; materialize the port" in found.text
+    assert run("sums", port=True).success
+    assert asset.compare(resources, full=True)[0].differences == ()
+
+
+def test_a_job_reads_through_a_view_that_has_no_port(shop: Any, run: Callable[..., Any]) -> None:
+    (shop.folder / "seen.sql").write_text("SELECT shop, amount, @partition AS day FROM {{ sales }} WHERE shop = 'a'")
+    columns = {"shop": pa.Column(str), "amount": pa.Column(pl.Decimal(20, 2)), "day": pa.Column(str)}
+    shop.sql_dataset("seen.sql", schema=pa.DataFrameSchema(columns), partitions=DAILY, materialized="view")
+    declare(
+        shop,
+        "SELECT MIN(day) AS first, MAX(day) AS last, COUNT(*) AS number FROM {{ seen }}",
+        pa.DataFrameSchema({"first": pa.Column(str), "last": pa.Column(str), "number": pa.Column(int)}),
+        partitions=None,
+    )
+    for day in ("2026-01-02", "2026-01-03"):
+        assert run("sales", partition=day).success
+        assert run("sales", port=True, partition=day).success
+        seen = run("seen", partition=day)
+        assert seen.success, seen.failure
+    done = run("sums")
+    assert done.success, done.failure
+    assert dp.scan("shop/sums").collect().rows() == [("2026-01-02", "2026-01-03", 2)]
