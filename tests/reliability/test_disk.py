@@ -88,7 +88,7 @@ def test_a_read_only_lake_can_be_read_and_refuses_a_write_with_one_sentence(tmp_
     tmp_path.chmod(0o755)
     root = Path(__file__).parents[2]
     # modules are imported before the process gives up its rights: the checkout may be root's alone
-    script = f"import dataproducts.history.store, tests.reliability.race_worker, deltalake, polars\n{prelude}\nimport dataproducts{body}"
+    script = f"import dataproducts.history.store, tests.reliability.race_worker, deltalake, pandera.polars, polars\n{prelude}\nimport dataproducts{body}"
     done = subprocess.run(
         [sys.executable, "-c", script, str(lake)],
         capture_output=True,
