@@ -5,10 +5,12 @@ Nothing is committed to the broker: the place of a dataset in its topic is in th
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -207,7 +209,8 @@ class Stream:
             **fetching(len(self.begins) - len(self.ends), self.expected),
         )
         try:
-            yield from self._batches(consumer)
+            with _COLLECTOR.seldom():
+                yield from self._batches(consumer)
         finally:
             consumer.close()
 
@@ -325,6 +328,34 @@ def _together(held: list[Batch]) -> Batch:
     values, keys, headers = (list(chain.from_iterable(lists)) for lists in zip(*((b.values, b.keys, b.headers) for b in held), strict=True))
     partitions, offsets, times = map(np.concatenate, zip(*((b.partitions, b.offsets, b.times) for b in held), strict=True))
     return Batch(held[0].topic, values, keys, headers, partitions, offsets, times)
+
+
+class _Collector:
+    """Python's collector of garbage, which looks whenever some hundred more objects were made than freed: of messages none is garbage."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams = 0
+        self._found = gc.get_threshold()
+
+    @contextmanager
+    def seldom(self) -> Iterator[None]:
+        """It looks a hundredth as often while any stream is read."""
+        with self._lock:
+            self._streams += 1
+            if self._streams == 1:
+                self._found = gc.get_threshold()
+                gc.set_threshold(self._found[0] * 100, *self._found[1:])
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams -= 1
+                if not self._streams:
+                    gc.set_threshold(*self._found)
+
+
+_COLLECTOR = _Collector()
 
 
 def ahead(make: Callable[[], Iterator[T]], depth: int = 1) -> Iterator[T]:
