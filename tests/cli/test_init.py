@@ -44,7 +44,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_location_runs_and_tests_from_the_built_wheel(installed: Path, tmp_path: Path) -> None:
     def run(*arguments: str, within: Path) -> subprocess.CompletedProcess[str]:
         ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "DATAPRODUCTS_HOME")}
-        return subprocess.run([str(installed), "-m", *arguments], cwd=within, env=ours, capture_output=True, text=True, timeout=300)
+        try:
+            return subprocess.run([str(installed), "-m", *arguments], cwd=within, env=ours, capture_output=True, text=True, timeout=600)
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"{arguments} took more than ten minutes; it said: {late.stdout!r} {late.stderr!r}")
 
     where = run("dataproducts.scaffold", within=tmp_path)
     assert where.returncode == 0, where.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -70,19 +69,19 @@ time.sleep(600)
     with subprocess.Popen([sys.executable, "-c", up]) as starter:
         wait_until(lambda: started.exists() and started.read_text().count("\n") == 2)
         starter.send_signal(signal.SIGKILL)
-    wait_until(lambda: not any(runs(int(pid)) for pid in started.read_text().split()))
+    wait_until(lambda: not any(runs(pid, started) for pid in started.read_text().split()))
 
 
 def wait_until(is_so: object) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not is_so():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def runs(pid: int) -> bool:
+def runs(pid: str, started: Path) -> bool:
+    """Whether that process is there and still the one that was started: numbers are used again."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return str(started) in Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
         return False
-    return "Z" not in subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
