@@ -15,8 +15,11 @@ from pathlib import Path
 from dataproducts import settings
 from dataproducts.errors import ConfigurationError
 
-_TETHERED = 'exec 3<&0 </dev/null; (cat <&3 >/dev/null; kill -TERM 0) & exec "$@" 3<&-'
-"""Run a command that ends, with all it started, when whoever started it lets go of its standard input: also by being killed."""
+_TETHERED = 'exec 3<&0 </dev/null; (cat <&3 >/dev/null; trap "" TERM; kill -TERM 0; sleep 5; kill -KILL 0) & exec "$@" 3<&-'
+"""Run a command that ends, with all it started, when whoever started it lets go of its standard input: also by being killed.
+
+What does not heed a request to end is killed: processes of a job in the background ignore it.
+"""
 _PATIENCE, _TO_START = 10, 120  # seconds
 
 
