@@ -96,8 +96,11 @@ def _offsets(kafka: Kafka, admin: AdminClient, topic: str, numbers: list[int], s
 
     asked = {TopicPartition(topic, n): spec for n in numbers}
 
+    clients = [admin]  # one that has met another leader is asked no more
+
     def ask() -> dict[int, int]:
-        found = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT)
+        client = clients.pop() if clients else kafka.admin()
+        found = client.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT)
         return {place.partition: int(future.result(TIMEOUT + 1).offset) for place, future in found.items()}
 
     with explained(f"read topic {topic}", kafka, topic):

@@ -6,6 +6,7 @@ about 5 MiB; nothing is compacted; messages of open transactions are seen and th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 CLUSTER = "mockCluster"
 """How the cluster ids of sandbox brokers begin."""
 
+_TO_END = 15.0  # seconds
 _hosted: set[str] = set()
 
 
@@ -32,9 +34,12 @@ class Sandbox:
         _hosted.add(self.addresses)
 
     def close(self) -> None:
-        """End it; everything in it is gone."""
-        self._host = None
+        """End it; everything in it is gone. A client that does not end in time is left to the end of the process."""
+        hosts, self._host = [self._host], None
         _hosted.discard(self.addresses)
+        ending = threading.Thread(target=hosts.clear, name="sandbox-broker", daemon=True)
+        ending.start()
+        ending.join(_TO_END)
 
 
 @contextmanager
