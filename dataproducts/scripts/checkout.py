@@ -7,8 +7,7 @@ import hashlib
 import os
 import re
 import subprocess
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +37,9 @@ def checked_out(url: str, ref: str, folder: Path, where: str) -> str:
             _git(["init", "--quiet", "--bare", str(cache)], where, url)
         _git(["-C", str(cache), "fetch", "--quiet", "--depth", "1", "--no-tags", "--", url, ref], where, url)
         commit = _git(["-C", str(cache), "rev-parse", "--verify", "FETCH_HEAD^{commit}"], where, url).strip()
-        archive = folder.with_name(f"{folder.name}.tar")
-        _git(["-C", str(cache), "archive", "--format=tar", "-o", str(archive), commit], where, url)
-    folder.mkdir(exist_ok=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")  # links that lead out of the folder are refused
-    archive.unlink()
+        folder.mkdir(exist_ok=True)
+        apart = {"GIT_INDEX_FILE": str(folder.with_name(f"{folder.name}.index"))}  # the folder is no working copy, and has no .git
+        _git(["--git-dir", str(cache), "--work-tree", str(folder), "checkout", "--quiet", "--force", commit, "--", "."], where, url, apart)
     return commit
 
 
@@ -61,8 +57,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _git(arguments: list[str], where: str, url: str) -> str:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:ssh:file", "LC_ALL": "C"}
+def _git(arguments: list[str], where: str, url: str, apart: Mapping[str, str] | None = None) -> str:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:ssh:file", "LC_ALL": "C", **(apart or {})}
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=_SECONDS, env=environment, errors="replace")
     except FileNotFoundError:

@@ -252,6 +252,31 @@ def test_lineage_runs_from_the_topic_to_the_counts() -> None:
         "stillinger": {"arbeidsplassen/stillinger", "arbeidsplassen/stillingshendelser"},
         "stillinger_per_naering": {"arbeidsplassen/stillinger", "enhetsregisteret/underenheter"},
     }
+    ports = {"/".join(port.key.path): port for port in product.ports["stillinger_per_naering"]}
+    assert list(ports) == ["arbeidsplassen/stillinger_per_naering/bigquery", "arbeidsplassen/stillinger_per_naering/kafka"]
+    assert {dep.asset_key for port in ports.values() for spec in port.specs for dep in spec.deps} == {stillinger_per_naering.key}
+
+
+def test_the_catalog_leads_from_the_topic_to_the_table_and_the_topic_of_the_counts(tmp_path: Path) -> None:
+    from dataproducts.catalog import graph
+    from dataproducts.catalog.database import Database
+    from dataproducts.catalog.store import Store
+    from dataproducts.definitions import products
+    from dataproducts.messages import Definition
+    from dataproducts.publication.describe import bodies
+
+    database = Database(f"sqlite:///{tmp_path / 'catalog.db'}")
+    database.migrate()
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    given = [(subject, {subject.partition(":")[0]: body}) for subject, body in bodies(products())]
+    Store(database).apply([Definition(location="here", subject=subject, observed_at=moment, **body) for subject, body in given])
+    events, ads, counts = (f"dataset:arbeidsplassen/{name}" for name in ("stillingshendelser", "stillinger", "stillinger_per_naering"))
+    with database.reading() as connection:
+        above = graph.lineage(connection, counts, up=4, down=0)
+        ports = {edge.target for edge in graph.edges(connection, counts, "out", label="published_through")}
+    source = "source:arbeidsplassen/source/teampam.stilling-historikk"
+    assert {(source, events), (events, ads), (ads, counts)} <= set(above.edges)
+    assert ports == {f"port:arbeidsplassen/stillinger_per_naering/{name}" for name in ("bigquery", "kafka", "lake")}
 
 
 def test_people_are_classed_as_people_and_datasets_with_them_are_restricted() -> None:

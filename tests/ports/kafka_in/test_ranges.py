@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -419,3 +420,35 @@ def test_a_broker_that_restarts_while_it_is_read_loses_nothing(real_feed: Feed, 
     assert not report.failed, report.failed[0].error
     assert len(feed.stored()) == 20_000
     assert feed.rows(0).get_column("number").sort().equals(pl.Series("number", range(20_000)))
+
+
+def test_a_rebalance_of_its_group_is_no_concern_of_ours(real_feed: Feed) -> None:
+    """Offsets are kept with the rows: members of a group of the same name come, go and commit, and nothing is lost or read twice."""
+    feed = real_feed
+    send(feed.kafka, feed.topic, [(n % 4, at(0.5), order(n)) for n in range(2_000)])
+    others = [feed.kafka.consumer("dataproducts", **{"auto.offset.reset": "earliest", "session.timeout.ms": 6_000}) for _ in range(2)]
+
+    def rebalanced(messages: Any) -> Iterator[Any]:
+        rows = iter(messages)
+        yield next(rows)
+        for number, other in enumerate(others, 1):  # each that comes takes partitions from those before
+            other.subscribe([feed.topic])
+            deadline = time.monotonic() + 30
+            while not all(member.assignment() for member in others[:number]):
+                assert time.monotonic() < deadline
+                for member in others[:number]:
+                    member.poll(0.05)
+        yield from rows
+
+    try:
+        assert not feed.run(0, function=rebalanced).failed
+        others[0].consume(10, 5)
+        others[0].commit(asynchronous=False)
+        others[0].close()
+        send(feed.kafka, feed.topic, [(0, at(1.5), order(2_000))])
+        feed.store(1)
+    finally:
+        for other in others:
+            other.close()
+    assert feed.rows(0).get_column("number").sort().to_list() == list(range(2_000))
+    assert feed.rows(1).get_column("number").to_list() == [2_000]
