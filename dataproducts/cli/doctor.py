@@ -16,7 +16,7 @@ def doctor() -> None:
     Looks at versions, the products, disk, lake, Dagster, the catalog, brokers, BigQuery, secrets and programs. Exit status 1 where
     something is wrong; what is not in use is no fault.
     """
-    from dataproducts.doctor import examine
+    from dataproducts.cli.examining import examine
 
     wrong = []
     for finding in examine():

@@ -148,12 +148,12 @@ def test_an_erasure_over_s3_leaves_no_object_that_holds_the_row(lake_apart: str,
 
 
 def test_doctor_writes_and_reads_a_lake_in_a_bucket(lake_apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataproducts import doctor
+    from dataproducts.cli import examining
 
-    assert doctor._lake() == ("well", lake_apart), doctor._lake()[1]
+    assert examining._lake() == ("well", lake_apart), examining._lake()[1]
     assert "Contents" not in boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).list_objects_v2(Bucket="lake")
     monkeypatch.setenv("DATAPRODUCTS_LAKE", "s3://nowhere/lake")
-    state, text = doctor._lake()
+    state, text = examining._lake()
     assert state == "wrong"
     assert text.startswith("s3://nowhere/lake cannot be written and read (")
     assert text.endswith("); check its address, the credentials, and that they may write there")

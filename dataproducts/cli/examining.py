@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dataproducts import settings
-from dataproducts.errors import ConfigurationError, DataProductsError
+from dataproducts.cli import location
+from dataproducts.cli.instance import dagster_home
+from dataproducts.cli.tables import count
+from dataproducts.errors import DataProductsError
 
 if TYPE_CHECKING:
     from dataproducts.product import DataProduct
@@ -90,15 +93,10 @@ def _versions() -> tuple[State, str]:
 def _products(located: dict[str, DataProduct]) -> tuple[State, str]:
     from dataproducts.definitions import build_defs, products
 
-    try:
-        located.update(products())
-    except ModuleNotFoundError as error:
-        if error.name != "assets":
-            raise
-        raise ConfigurationError(f"there is no `assets` folder in {Path.cwd()}; go to where the products lie") from None
+    datasets = location.declared()
+    located.update(products())
     build_defs()
-    count = sum(len(product.datasets) for product in located.values())
-    return "well", f"{_counted(len(located), 'product')} with {_counted(count, 'dataset')}"
+    return "well", f"{count(len(located), 'product')} with {count(len(datasets), 'dataset')}"
 
 
 def _environment() -> tuple[State, str]:
@@ -156,8 +154,6 @@ def _lake() -> tuple[State, str]:
 def _dagster() -> tuple[State, str]:
     import dagster as dg
 
-    from dataproducts.cli.instance import dagster_home
-
     home = dagster_home()
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
@@ -174,7 +170,7 @@ def _catalog() -> tuple[State, str]:
 
     url = os.environ.get("CATALOG_URL", "").rstrip("/")
     known = target().newest(settings.location())
-    said = f"{_counted(len(known), 'dataset')} of {settings.location()} known"
+    said = f"{count(len(known), 'dataset')} of {settings.location()} known"
     if not url:
         return "well", f"embedded, {said}"
     import httpx
@@ -204,7 +200,7 @@ def _kafka(located: Mapping[str, DataProduct]) -> tuple[State, str]:
     found = Kafka(Brokers.from_environment()).metadata()
     if gone := sorted(read - set(found.topics)):
         return "wrong", f"there is no topic {gone[0]} that this location may see; ask its owner for read access, or correct the name"
-    return "well", f"{_counted(len(found.brokers), 'broker')} of {os.environ[BROKERS]}, {_counted(len(written | read), 'topic')} in use"
+    return "well", f"{count(len(found.brokers), 'broker')} of {os.environ[BROKERS]}, {count(len(written | read), 'topic')} in use"
 
 
 def _bigquery(located: Mapping[str, DataProduct]) -> tuple[State, str]:
@@ -221,7 +217,7 @@ def _bigquery(located: Mapping[str, DataProduct]) -> tuple[State, str]:
     given = {**port_resources(located), **resources()}
     with connected(given.get("bigquery"), "BigQuery", project, "") as connection, told(connection, "list datasets"):
         next(iter(connection.client.list_datasets(max_results=1)), None)
-    return "well", f"project {project}, {_counted(len(ports), 'port')}"
+    return "well", f"project {project}, {count(len(ports), 'port')}"
 
 
 def _secrets(located: Mapping[str, DataProduct]) -> tuple[State, str]:
@@ -245,7 +241,7 @@ def _secrets(located: Mapping[str, DataProduct]) -> tuple[State, str]:
     if Registry(settings.lake()).refresh().lines:
         secret()
         wanted += 1
-    return ("well", f"{_counted(wanted, 'secret')} in place") if wanted else ("idle", "no dataset needs one")
+    return ("well", f"{count(wanted, 'secret')} in place") if wanted else ("idle", "no dataset needs one")
 
 
 def _programs(located: Mapping[str, DataProduct]) -> tuple[State, str]:
@@ -264,10 +260,6 @@ def _programs(located: Mapping[str, DataProduct]) -> tuple[State, str]:
         if shutil.which(program, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}") is None:
             return "wrong", f"{program} is not installed, and {name} needs it; install it"
     return "well", ", ".join(sorted(needed))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(names: set[str]) -> str:

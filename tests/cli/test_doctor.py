@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 import dataproducts as dp
-from dataproducts import doctor
-from dataproducts.doctor import Finding
+from dataproducts.cli import examining
+from dataproducts.cli.examining import Finding
 
 
 class Person(pa.DataFrameModel):
@@ -37,7 +37,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
 
     def looked(*products: dp.DataProduct) -> dict[str, Finding]:
         monkeypatch.setattr("dataproducts.definitions.products", lambda: {one.name: one for one in products})
-        return {finding.piece: finding for finding in doctor.examine()}
+        return {finding.piece: finding for finding in examining.examine()}
 
     return looked
 
@@ -83,7 +83,7 @@ def test_the_command_prints_a_line_for_each_piece_and_ends_with_1_where_one_is_w
     assert result.exit_code == 0, result.output
     assert [line[:2] for line in result.stdout.splitlines()].count("!!") == 0
     assert "ok  products     3 products with" in result.stdout
-    monkeypatch.setattr(doctor, "LEAST_ROOM", 2**60)
+    monkeypatch.setattr(examining, "LEAST_ROOM", 2**60)
     monkeypatch.setenv("DATAPRODUCTS_LAKE", "/proc/nowhere")
     result = CliRunner().invoke(cli, ["doctor"], standalone_mode=False)
     assert isinstance(result.exception, ConfigurationError)
@@ -93,7 +93,7 @@ def test_the_command_prints_a_line_for_each_piece_and_ends_with_1_where_one_is_w
 
 
 def test_a_full_disk_and_a_home_that_cannot_be_written_are_told(look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "LEAST_ROOM", 2**60)
+    monkeypatch.setattr(examining, "LEAST_ROOM", 2**60)
     assert "GiB free, and 1073741824.0 GiB is the least; make room, or set TMPDIR" in look()["disk"].text
     (tmp_path / "file").touch()
     monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "file/home"))
@@ -183,7 +183,7 @@ def test_code_that_does_not_load_is_one_line_and_the_rest_is_looked_at(monkeypat
         raise SyntaxError("invalid syntax\n here")
 
     monkeypatch.setattr("dataproducts.definitions.products", broken)
-    found = {finding.piece: finding for finding in doctor.examine()}
+    found = {finding.piece: finding for finding in examining.examine()}
     assert found["products"] == Finding("products", "wrong", "SyntaxError: invalid syntax here")
     assert found["lake"].state == "well"
     assert len(found) == 11
