@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+from dataproducts.errors import DeclarationError
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -33,6 +35,15 @@ def fault(line: str) -> str | None:
     if not _days(fields):
         return f"names day {fields[2]} of months that have no such day"
     return None
+
+
+def sound_lines(given: str | Sequence[str], where: str) -> list[str]:
+    """The lines of a schedule, which may have several. Raises DeclarationError for one with a fault."""
+    lines = [given] if isinstance(given, str) else list(given)
+    for line in lines:
+        if (wrong := fault(line)) is not None:
+            raise DeclarationError(f"{where} has the cron line {line!r}, which {wrong}")
+    return lines
 
 
 def longest_pause(line: str) -> timedelta:

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.cli.runs import LOGGER, failure_sentence, told_logger
-from dataproducts.cron import fault, last_tick
-from dataproducts.errors import DeclarationError
+from dataproducts.cron import last_tick, sound_lines
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -59,8 +58,8 @@ class Ticks:
         import dagster as dg
 
         schedule = self.repository.get_schedule_def(name)
-        lines = [schedule.cron_schedule] if isinstance(schedule.cron_schedule, str) else schedule.cron_schedule
-        due = max(last_tick(_sound(name, line), schedule.execution_timezone or "UTC", moment) for line in lines)
+        lines = sound_lines(schedule.cron_schedule, f"schedule {name}")
+        due = max(last_tick(line, schedule.execution_timezone or "UTC", moment) for line in lines)
         given = {key: self.resources[key] for key in schedule.required_resource_keys}
         context = dg.build_schedule_context(
             instance=self.instance, scheduled_execution_time=due, repository_def=self.repository, resources=given
@@ -97,12 +96,6 @@ class Ticks:
             raise_on_error=False,
         )
         return None if result.success else failure_sentence(self.instance, result.run_id)
-
-
-def _sound(name: str, line: str) -> str:
-    if (wrong := fault(line)) is not None:
-        raise DeclarationError(f"schedule {name} has the cron line {line!r}, which {wrong}")
-    return line
 
 
 def _spelled(request: dg.RunRequest, tags: dict[str, str]) -> str:

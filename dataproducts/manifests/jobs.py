@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataproducts import cron
+from dataproducts.cron import sound_lines
 from dataproducts.errors import DeclarationError
 from dataproducts.port_asset import offered
 from dataproducts.ports.bigquery.declaration import BigQuery
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dataproducts.port_asset import PortAsset
     from dataproducts.product import DataProduct
-    from dataproducts.product_facts import ProductFacts, Resources
+    from dataproducts.product_facts import ProductFacts
 
 SETTINGS = "dataproducts"
 """The config map of the namespace that all jobs take their environment from: DATAPRODUCTS_LAKE, CATALOG_URL and what else they share."""
@@ -42,6 +42,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What every job of a product gets, whatever the cluster, besides what `runtime` says as it stands."""
+
+    variables: Mapping[str, str]
+    secrets: tuple[str, ...]
+    memory_limit: str
+    deadline_seconds: int
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a product's declarations ask of the platform. `datasets` are BigQuery's, by name; `written` and `read` are topics."""
 
@@ -59,12 +69,10 @@ def jobs(product: DataProduct, schedules: Sequence[dg.ScheduleDefinition]) -> li
     """The jobs of these schedules. Raises DeclarationError where a name or a cron line is none that Kubernetes takes."""
     found = []
     for schedule in schedules:
-        lines = [schedule.cron_schedule] if isinstance(schedule.cron_schedule, str) else list(schedule.cron_schedule)
+        where = f"{product.name}: schedule {schedule.name}"
+        lines = sound_lines(schedule.cron_schedule, where)
         for number, line in enumerate(lines, 1):
             name = schedule.name.replace("_", "-") + (f"-{number}" if len(lines) > 1 else "")
-            where = f"{product.name}: schedule {schedule.name}"
-            if (wrong := cron.fault(line)) is not None:
-                raise DeclarationError(f"{where} has the cron line {line!r}, which {wrong}")
             if len(name) > _LONGEST:
                 raise DeclarationError(f"{where} has a name of {len(name)} letters, and a job may have {_LONGEST}; give it a shorter one")
             command = ("dataproducts", "run", product.name, "--schedule", schedule.name)
@@ -86,14 +94,14 @@ def needs(product: DataProduct) -> Needs:
     return Needs(tuple(sorted(datasets)), tuple(written[name] for name in sorted(written)), tuple(sorted(read)))
 
 
-def environment(facts: ProductFacts, given: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a job, besides those of the namespace; the product's own come last and win."""
+def workload(facts: ProductFacts, given: Mapping[str, str]) -> Workload:
+    """What the jobs of a product get; `given` are variables of the platform, and the product's own come last and win."""
+    runtime = facts.runtime
     fixed = {"DATAPRODUCTS_ENV": "gcp", "DAGSTER_HOME": INSTANCE_FOLDER, "TMPDIR": SCRATCH_FOLDER}
-    return {**fixed, **given, **{one.name: one.value for one in facts.runtime.environment}}
-
-
-def memory_limit(resources: Resources) -> str:
-    """The memory at which a job is ended."""
-    if resources.memory_limit is not None:
-        return resources.memory_limit
-    return f"{2 * int(resources.memory[:-2])}{resources.memory[-2:]}"
+    memory = runtime.resources.memory
+    return Workload(
+        variables={**fixed, **given, **{one.name: one.value for one in runtime.environment}},
+        secrets=(INSTANCE_SECRET, *runtime.secrets),
+        memory_limit=runtime.resources.memory_limit or f"{2 * int(memory[:-2])}{memory[-2:]}",
+        deadline_seconds=runtime.deadline_minutes * 60,
+    )

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataproducts.manifests.jobs import (
-    INSTANCE,
-    INSTANCE_FOLDER,
-    INSTANCE_SECRET,
-    SCRATCH_FOLDER,
-    SETTINGS,
-    Job,
-    Needs,
-    environment,
-    memory_limit,
-)
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SCRATCH_FOLDER, SETTINGS, Job, Needs, workload
 
 if TYPE_CHECKING:
     from dataproducts.product_facts import ProductFacts
@@ -57,10 +47,9 @@ def cron_jobs(facts: ProductFacts, jobs: Sequence[Job], needs: Needs, *, image: 
 
 
 def _job(facts: ProductFacts, job: Job, image: str, labels: dict[str, str]) -> dict[str, Any]:
-    runtime = facts.runtime
     return {
-        "backoffLimit": runtime.retries,
-        "activeDeadlineSeconds": runtime.deadline_minutes * 60,
+        "backoffLimit": facts.runtime.retries,
+        "activeDeadlineSeconds": workload(facts, {}).deadline_seconds,
         "ttlSecondsAfterFinished": _KEPT_SECONDS,
         "podFailurePolicy": {
             "rules": [
@@ -73,7 +62,7 @@ def _job(facts: ProductFacts, job: Job, image: str, labels: dict[str, str]) -> d
 
 
 def _pod(facts: ProductFacts, job: Job, image: str) -> dict[str, Any]:
-    runtime = facts.runtime
+    runtime, work = facts.runtime, workload(facts, {})
     named = {"serviceAccountName": runtime.service_account} if runtime.service_account else {"automountServiceAccountToken": False}
     nodes = {"nodeSelector": {one.name: one.value for one in runtime.node_labels}} if runtime.node_labels else {}
     return {
@@ -92,10 +81,10 @@ def _pod(facts: ProductFacts, job: Job, image: str) -> dict[str, Any]:
                 "name": "run",
                 "image": image,
                 "command": list(job.command),
-                "env": [{"name": name, "value": value} for name, value in environment(facts, {}).items()],
+                "env": [{"name": name, "value": value} for name, value in work.variables.items()],
                 "envFrom": [
                     {"configMapRef": {"name": SETTINGS}},
-                    *({"secretRef": {"name": name}} for name in (INSTANCE_SECRET, *runtime.secrets)),
+                    *({"secretRef": {"name": name}} for name in work.secrets),
                 ],
                 "resources": {
                     "requests": {
@@ -103,7 +92,7 @@ def _pod(facts: ProductFacts, job: Job, image: str) -> dict[str, Any]:
                         "memory": runtime.resources.memory,
                         "ephemeral-storage": runtime.resources.scratch,
                     },
-                    "limits": {"memory": memory_limit(runtime.resources), "ephemeral-storage": runtime.resources.scratch},
+                    "limits": {"memory": work.memory_limit, "ephemeral-storage": runtime.resources.scratch},
                 },
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

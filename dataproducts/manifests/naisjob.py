@@ -7,17 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import ConfigurationError, DeclarationError
-from dataproducts.manifests.jobs import (
-    INSTANCE,
-    INSTANCE_FOLDER,
-    INSTANCE_SECRET,
-    SCRATCH_FOLDER,
-    SETTINGS,
-    Job,
-    Needs,
-    environment,
-    memory_limit,
-)
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SCRATCH_FOLDER, SETTINGS, Job, Needs, workload
 
 if TYPE_CHECKING:
     from dataproducts.product_facts import ProductFacts
@@ -46,7 +36,7 @@ def naisjobs(facts: ProductFacts, jobs: Sequence[Job], needs: Needs, *, image: s
 
 def _spec(facts: ProductFacts, needs: Needs, image: str, pool: str | None) -> dict[str, Any]:
     runtime = facts.runtime
-    variables = environment(facts, {"BIGQUERY_PROJECT": PROJECT} if needs.datasets else {})
+    work = workload(facts, {"BIGQUERY_PROJECT": PROJECT} if needs.datasets else {})
     spec: dict[str, Any] = {
         "image": image,
         "command": [],
@@ -55,13 +45,13 @@ def _spec(facts: ProductFacts, needs: Needs, image: str, pool: str | None) -> di
         "concurrencyPolicy": "Forbid",
         "restartPolicy": "Never",
         "backoffLimit": runtime.retries,
-        "activeDeadlineSeconds": runtime.deadline_minutes * 60,
+        "activeDeadlineSeconds": work.deadline_seconds,
         "resources": {
             "requests": {"cpu": runtime.resources.cpu, "memory": runtime.resources.memory},
-            "limits": {"memory": memory_limit(runtime.resources)},
+            "limits": {"memory": work.memory_limit},
         },
-        "env": [{"name": name, "value": value} for name, value in variables.items()],
-        "envFrom": [{"configmap": SETTINGS}, *({"secret": name} for name in (INSTANCE_SECRET, *runtime.secrets))],
+        "env": [{"name": name, "value": value} for name, value in work.variables.items()],
+        "envFrom": [{"configmap": SETTINGS}, *({"secret": name} for name in work.secrets)],
         "filesFrom": [
             {"configmap": INSTANCE, "mountPath": INSTANCE_FOLDER},
             {"emptyDir": {"medium": "Disk"}, "mountPath": SCRATCH_FOLDER},
