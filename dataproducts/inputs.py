@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -217,6 +218,13 @@ class Chosen:
         if (found := table.damage(path for v in self.versions for path in v.files)) is None:
             return None
         return HistoryError(f"{self.input.dataset}: its history cannot be read: {found}; restore the file from a backup")
+
+
+def signature_of(inputs: Iterable[str], annotation: Any) -> inspect.Signature:
+    """That of a function of a partition and of these inputs, all by name, for what makes rows without being a function."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    partition = inspect.Parameter("partition", kind, default=UNPARTITIONED, annotation=str)
+    return inspect.Signature([partition, *(inspect.Parameter(name, kind, annotation=annotation) for name in inputs)])
 
 
 def frame_kind(annotation: Any, where: str) -> FrameKind:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from dataproducts import settings
 from dataproducts.errors import ConfigurationError, DeclarationError, SourceError
+from dataproducts.files import locked
 
 _SECONDS = 300
 
@@ -46,15 +45,6 @@ def checked_out(url: str, ref: str, folder: Path, where: str) -> str:
 def shown(url: str) -> str:
     """An address without what may be a password."""
     return re.sub(r"//[^/@]*@", "//", url)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _git(arguments: list[str], where: str, url: str, apart: Mapping[str, str] | None = None) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dataproducts import settings
 from dataproducts.errors import ConfigurationError, SourceError
-from dataproducts.scripts.checkout import locked
+from dataproducts.files import locked
 
 _SECONDS = 1_800
 

@@ -19,6 +19,7 @@ import polars as pl
 
 from dataproducts.errors import ConfigurationError, DeclarationError, SourceError
 from dataproducts.history.ledger import UNPARTITIONED
+from dataproducts.inputs import signature_of
 from dataproducts.materialization import Result
 from dataproducts.ports.inputs.locations import File
 from dataproducts.ports.inputs.reading import Reader, format_of
@@ -67,9 +68,7 @@ class Script:
     @property
     def __signature__(self) -> inspect.Signature:
         """As a function of the partition and of the inputs."""
-        kind = inspect.Parameter.KEYWORD_ONLY
-        partition = inspect.Parameter("partition", kind, default=UNPARTITIONED, annotation=str)
-        return inspect.Signature([partition, *(inspect.Parameter(name, kind, annotation=pl.LazyFrame) for name in self.inputs)])
+        return signature_of(self.inputs, pl.LazyFrame)
 
     @property
     def kind(self) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataproducts.contract import Contract
 from dataproducts.errors import DeclarationError
-from dataproducts.inputs import Chosen, Input, Reaching
+from dataproducts.inputs import Chosen, Input, Reaching, signature_of
 from dataproducts.sql.query import Query, Upstream, checked
 from dataproducts.sql.text import Reference, SqlText, near
 
@@ -55,9 +55,7 @@ class Statement:
     @property
     def __signature__(self) -> inspect.Signature:
         """As a function of the partition and of the inputs, which it takes unread."""
-        kind = inspect.Parameter.KEYWORD_ONLY
-        partition = inspect.Parameter("partition", kind, default="-", annotation=str)
-        return inspect.Signature([partition, *(inspect.Parameter(key, kind, annotation=Chosen) for key in self.inputs)])
+        return signature_of(self.inputs, Chosen)
 
     def checked(self, contract: Contract, inputs: Mapping[str, Input], partitioned: bool) -> Query:
         """The query, held against the contracts of its inputs and its own. DeclarationError with the place of the first fault."""

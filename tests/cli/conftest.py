@@ -160,19 +160,29 @@ class Location:
         environment = {**os.environ, **more.pop("env", {})}
         return subprocess.run([*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60, env=environment, **more)
 
+    def runs(self) -> list[dict[str, str]]:
+        """Tags of the runs that Dagster's UI shows, oldest first."""
+        import dagster as dg
+
+        home = self.folder / ".dataproducts/dagster"
+        if not home.exists():  # no test of this module has run anything yet
+            return []
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            return [run.tags for run in reversed(instance.get_runs())]
+
     def rows(self, **of_dataset: Any) -> None:
         """Choose the rows that datasets give from now on."""
         (self.folder / "rows.json").write_text(json.dumps(of_dataset))
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Location:
-    """The folder, for the tests of one module; they share its lake."""
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Location:
+    """The folder, for the tests of one module; they share its lake. A module's own `DATASETS` stand in it in place of `MORE`."""
     from dataproducts.scaffold import new_product
 
     folder = tmp_path_factory.mktemp("location")
     new_product("weather", folder, TODAY)
-    (folder / "assets/weather/more.py").write_text(MORE)
+    (folder / "assets/weather/more.py").write_text(getattr(request.module, "DATASETS", MORE))
     return Location(folder)
 
 

@@ -24,17 +24,6 @@ def outcomes(text: str) -> dict[str, str]:
     return {row["partition"]: row["outcome"] for row in table(text)}
 
 
-def runs(location: Location) -> list[dict[str, str]]:
-    """Tags of the runs that Dagster's UI shows, oldest first."""
-    import dagster as dg
-
-    home = location.folder / ".dataproducts/dagster"
-    if not home.exists():  # no test of this module has run anything yet
-        return []
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        return [run.tags for run in reversed(instance.get_runs())]
-
-
 def test_without_a_partition_the_newest_is_taken_and_said_so(location: Location) -> None:
     result = location.run("materialize", "weather/moody")
     assert result.exit_code == 0
@@ -44,9 +33,9 @@ def test_without_a_partition_the_newest_is_taken_and_said_so(location: Location)
 
 
 def test_a_range_is_made_in_runs_of_no_more_partitions_than_the_dataset_allows(location: Location) -> None:
-    before = len(runs(location))
+    before = len(location.runs())
     result = location.run("materialize", "weather/moody", "--from", DAY(1), "--to", "2026-11-10")
-    tags = runs(location)[before:]
+    tags = location.runs()[before:]
     start, end, one = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end", "dagster/partition"
     assert [(t.get(start) or t[one], t.get(end) or t[one]) for t in tags] == [
         (DAY(1), DAY(3)),

@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dataproducts.scaffold import new_product
-from tests.cli.conftest import TODAY, Location
+from tests.cli.conftest import Location
 
-TIMED = '''\
+DATASETS = '''\
 """Datasets with schedules, and what follows from them."""
 
 import dagster as dg
@@ -46,27 +45,9 @@ def broken(partition):
 '''
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Location:
-    folder = tmp_path_factory.mktemp("location")
-    new_product("weather", folder, TODAY)
-    (folder / "assets/weather/timed.py").write_text(TIMED)
-    return Location(folder)
-
-
 @pytest.fixture
 def yesterday() -> str:
     return f"{datetime.now(ZoneInfo('Europe/Oslo')) - timedelta(days=1):%Y-%m-%d}"
-
-
-def runs(location: Location) -> list[dict[str, str]]:
-    import dagster as dg
-
-    home = location.folder / ".dataproducts/dagster"
-    if not home.exists():  # no test of this module has run anything yet
-        return []
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        return [run.tags for run in reversed(instance.get_runs())]
 
 
 def test_what_is_due_is_made_and_what_follows_from_it(location: Location, yesterday: str) -> None:
@@ -75,7 +56,7 @@ def test_what_is_due_is_made_and_what_follows_from_it(location: Location, yester
     assert f"measuring {yesterday}" in result.stderr
     lines = [line.split() for line in result.stdout.splitlines()[1:]]
     assert lines == [["weather_measured_schedule", yesterday, "new"], ["follows", yesterday, "of", "weather/rounded", "new"]]
-    tags = runs(location)
+    tags = location.runs()
     assert tags[0]["dagster/schedule_name"] == "weather_measured_schedule"
     assert tags[0]["dagster/run_key"].endswith(f" {yesterday}")
     assert location.ok("versions", "weather/rounded", "--partition", yesterday)
@@ -90,16 +71,16 @@ def test_the_tags_of_its_runs_are_those_by_which_the_daemon_knows_them() -> None
 
 
 def test_a_tick_is_run_once_and_a_failure_is_one_sentence(location: Location, yesterday: str) -> None:
-    before = len(runs(location))
+    before = len(location.runs())
     said = location.refusal("run", "weather", "--schedule", "weather_broken_schedule")
     assert said == (
         f"weather: 1 run failed; the first: {yesterday}: weather/broken: partition '{yesterday}': 1 of 1 rows break the contract "
         "(temperature_in_range: 1); nothing was stored"
     )
-    assert len(runs(location)) == before + 1
+    assert len(location.runs()) == before + 1
     again = location.ok("run", "weather", "--schedule", "weather_broken_schedule")
     assert again.splitlines()[-1].split(maxsplit=2) == ["weather_broken_schedule", yesterday, "asked for before"]
-    assert len(runs(location)) == before + 1
+    assert len(location.runs()) == before + 1
 
 
 def test_what_follows_can_be_left_to_the_daemon(location: Location) -> None:
@@ -112,8 +93,8 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(location: Locat
     assert location.refusal("run", "weather", "--schedule", "nightly") == (
         "weather has no schedule 'nightly'; it has weather_broken_schedule, weather_measured_schedule"
     )
-    changed_code("assets/weather/timed.py", ', schedule="* * * * *"', "")
-    changed_code("assets/weather/timed.py", ', schedule="0 5 * * *"', "")
+    changed_code("assets/weather/more.py", ', schedule="* * * * *"', "")
+    changed_code("assets/weather/more.py", ', schedule="0 5 * * *"', "")
     assert location.refusal("run", "weather") == (
         "weather has no schedule; give a dataset schedule=..., or product.yaml `runtime: schedule`"
     )
@@ -123,7 +104,7 @@ def test_the_products_own_schedule_is_for_those_that_have_none_and_follow_from_n
     from dataproducts.cli.schedules import schedules_of
     from dataproducts.definitions import products
 
-    changed_code("assets/weather/timed.py", ', schedule="* * * * *"', "")
+    changed_code("assets/weather/more.py", ', schedule="* * * * *"', "")
     text = (location.folder / "assets/weather/product.yaml").read_text()
     changed_code("assets/weather/product.yaml", text, text + '\nruntime:\n  schedule: {cron: "30 4 * * *", time_zone: UTC}\n')
     found = {name: (one.cron_schedule, one.execution_timezone) for name, one in schedules_of(products()["weather"]).items()}

@@ -6,187 +6,119 @@ from typing import Any
 
 import jsonschema
 
+
+def closed(*required: str, **properties: Any) -> dict[str, Any]:
+    """An object with these fields and no others."""
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def several(items: dict[str, Any], least: int = 0) -> dict[str, Any]:
+    """A list of such."""
+    return {"type": "array", "items": items, "minItems": least}
+
+
+def whole(low: int, high: int | None = None) -> dict[str, Any]:
+    """A whole number within bounds."""
+    return {"type": "integer", "minimum": low, **({"maximum": high} if high is not None else {})}
+
+
+TEXT = {"type": "string", "minLength": 1}
 NAME = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63}
-METADATA = {
-    "type": "object",
-    "required": ["name", "namespace", "labels"],
-    "properties": {
-        "name": NAME,
-        "namespace": NAME,
-        "labels": {"type": "object", "required": ["team"], "additionalProperties": {"type": "string", "maxLength": 63}},
-        "annotations": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "additionalProperties": False,
-}
-QUANTITIES = {
-    "type": "object",
-    "properties": {"cpu": {"type": "string", "pattern": r"^\d+m?$"}, "memory": {"type": "string", "pattern": r"^\d+[KMG]i$"}},
-    "additionalProperties": False,
-}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+LABELS = {"type": "object", "required": ["team"], "additionalProperties": {"type": "string", "maxLength": 63}}
+METADATA = closed("name", "namespace", "labels", name=NAME, namespace=NAME, labels=LABELS, annotations=TEXTS)
+QUANTITIES = closed(cpu={"type": "string", "pattern": r"^\d+m?$"}, memory={"type": "string", "pattern": r"^\d+[KMG]i$"})
 FILE = {
-    "type": "object",
-    "properties": {
-        "configmap": NAME,
-        "secret": NAME,
-        "persistentVolumeClaim": NAME,
-        "emptyDir": {"type": "object", "properties": {"medium": {"enum": ["Memory", "Disk"]}}, "additionalProperties": False},
-        "mountPath": {"type": "string", "pattern": "^/"},
-    },
-    "additionalProperties": False,
+    **closed(
+        configmap=NAME,
+        secret=NAME,
+        persistentVolumeClaim=NAME,
+        emptyDir=closed(medium={"enum": ["Memory", "Disk"]}),
+        mountPath={"type": "string", "pattern": "^/"},
+    ),
     "if": {"required": ["emptyDir"]},
     "then": {"required": ["mountPath"]},
 }
 EXTERNAL = {
-    "type": "object",
-    "properties": {
-        "host": {"type": "string", "pattern": r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"},
-        "ipv4": {"type": "string"},
-        "ports": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
-                "required": ["port"],
-                "additionalProperties": False,
-            },
-        },
-    },
-    "additionalProperties": False,
+    **closed(
+        host={"type": "string", "pattern": r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"},
+        ipv4={"type": "string"},
+        ports=several(closed("port", port=whole(1, 65_535))),
+    ),
     "oneOf": [{"required": ["host"]}, {"required": ["ipv4"]}],
 }
-NAISJOB = {
-    "type": "object",
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "additionalProperties": False,
-    "properties": {
-        "apiVersion": {"const": "nais.io/v1"},
-        "kind": {"const": "Naisjob"},
-        "metadata": METADATA,
-        "spec": {
-            "type": "object",
-            "required": ["image"],
-            "additionalProperties": False,
-            "properties": {
-                "image": {"type": "string", "minLength": 1},
-                "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                "schedule": {"type": "string"},
-                "timeZone": {"type": "string"},
-                "concurrencyPolicy": {"enum": ["Forbid", "Replace", "Allow"]},
-                "restartPolicy": {"enum": ["OnFailure", "Never"]},
-                "backoffLimit": {"type": "integer", "minimum": 0},
-                "activeDeadlineSeconds": {"type": "integer", "minimum": 1},
-                "resources": {
-                    "type": "object",
-                    "properties": {"requests": QUANTITIES, "limits": QUANTITIES},
-                    "additionalProperties": False,
-                },
-                "env": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["name", "value"],
-                        "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
-                        "additionalProperties": False,
-                    },
-                },
-                "envFrom": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {"secret": NAME, "configmap": NAME},
-                        "additionalProperties": False,
-                        "minProperties": 1,
-                        "maxProperties": 1,
-                    },
-                },
-                "filesFrom": {"type": "array", "items": FILE},
-                "accessPolicy": {
-                    "type": "object",
-                    "properties": {
-                        "outbound": {
-                            "type": "object",
-                            "properties": {"external": {"type": "array", "items": EXTERNAL}},
-                            "additionalProperties": False,
-                        }
-                    },
-                    "additionalProperties": False,
-                },
-                "gcp": {
-                    "type": "object",
-                    "properties": {
-                        "bigQueryDatasets": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["name", "permission"],
-                                "properties": {
-                                    "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_]+$"},
-                                    "permission": {"enum": ["READ", "READWRITE"]},
-                                    "description": {"type": "string"},
-                                    "cascadingDelete": {"type": "boolean"},
-                                },
-                                "additionalProperties": False,
-                            },
-                        }
-                    },
-                    "additionalProperties": False,
-                },
-                "kafka": {
-                    "type": "object",
-                    "required": ["pool"],
-                    "properties": {"pool": {"type": "string"}},
-                    "additionalProperties": False,
-                },
-            },
-            "dependentRequired": {"timeZone": ["schedule"]},
-        },
+DATASET = closed(
+    "name",
+    "permission",
+    name={"type": "string", "pattern": "^[a-z0-9][a-z0-9_]+$"},
+    permission={"enum": ["READ", "READWRITE"]},
+    description={"type": "string"},
+    cascadingDelete={"type": "boolean"},
+)
+NAISJOB = closed(
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    apiVersion={"const": "nais.io/v1"},
+    kind={"const": "Naisjob"},
+    metadata=METADATA,
+    spec={
+        **closed(
+            "image",
+            image=TEXT,
+            command=several({"type": "string"}, least=1),
+            schedule={"type": "string"},
+            timeZone={"type": "string"},
+            concurrencyPolicy={"enum": ["Forbid", "Replace", "Allow"]},
+            restartPolicy={"enum": ["OnFailure", "Never"]},
+            backoffLimit=whole(0),
+            activeDeadlineSeconds=whole(1),
+            resources=closed(requests=QUANTITIES, limits=QUANTITIES),
+            env=several(closed("name", "value", name={"type": "string"}, value={"type": "string"})),
+            envFrom=several({**closed(secret=NAME, configmap=NAME), "minProperties": 1, "maxProperties": 1}),
+            filesFrom=several(FILE),
+            accessPolicy=closed(outbound=closed(external=several(EXTERNAL))),
+            gcp=closed(bigQueryDatasets=several(DATASET)),
+            kafka=closed("pool", pool={"type": "string"}),
+        ),
+        "dependentRequired": {"timeZone": ["schedule"]},
     },
-}
-TOPIC = {
-    "type": "object",
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "additionalProperties": False,
-    "properties": {
-        "apiVersion": {"const": "kafka.nais.io/v1"},
-        "kind": {"const": "Topic"},
-        "metadata": METADATA,
-        "spec": {
-            "type": "object",
-            "required": ["pool", "acl"],
-            "additionalProperties": False,
-            "properties": {
-                "pool": {"type": "string", "minLength": 1},
-                "config": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "cleanupPolicy": {"enum": ["delete", "compact", "compact,delete"]},
-                        "partitions": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-                        "replication": {"type": "integer", "minimum": 2},
-                        "minimumInSyncReplicas": {"type": "integer", "minimum": 1, "maximum": 7},
-                        "retentionHours": {"type": "integer", "minimum": -1},
-                        "deleteRetentionHours": {"type": "integer", "minimum": 0},
-                        "maxMessageBytes": {"type": "integer", "minimum": 1, "maximum": 5_242_880},
-                    },
-                },
-                "acl": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["team", "application", "access"],
-                        "properties": {
-                            "team": {"type": "string"},
-                            "application": {"type": "string"},
-                            "access": {"enum": ["read", "write", "readwrite"]},
-                        },
-                        "additionalProperties": False,
-                    },
-                },
-            },
-        },
-    },
-}
+)
+TOPIC = closed(
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    apiVersion={"const": "kafka.nais.io/v1"},
+    kind={"const": "Topic"},
+    metadata=METADATA,
+    spec=closed(
+        "pool",
+        "acl",
+        pool=TEXT,
+        config=closed(
+            cleanupPolicy={"enum": ["delete", "compact", "compact,delete"]},
+            partitions=whole(1, 1_000_000),
+            replication=whole(2),
+            minimumInSyncReplicas=whole(1, 7),
+            retentionHours=whole(-1),
+            deleteRetentionHours=whole(0),
+            maxMessageBytes=whole(1, 5_242_880),
+        ),
+        acl=several(
+            closed(
+                "team",
+                "application",
+                "access",
+                team={"type": "string"},
+                application={"type": "string"},
+                access={"enum": ["read", "write", "readwrite"]},
+            ),
+            least=1,
+        ),
+    ),
+)
 ANNOTATIONS = {
     "title", "description", "theme", "keyword", "temporal", "language", "creator", "publisher", "accessRights", "license", "rights",
     "catalog",

@@ -159,6 +159,16 @@ class Histories(RuleBasedStateMachine):
                 self.refused[day] = {n: r for n, r in waiting.items() if n not in now_good}
             assert done.remaining == len(self.refused[day])
 
+    def _erase(self, plan: Any, killed: bool) -> None:
+        """Carry a plan out, or begin it, be killed, and resume."""
+        with pytest.MonkeyPatch.context() as patch:
+            if killed:
+                patch.setattr(HistoryTable, "replace", _dies)
+            with suppress(ZeroDivisionError):
+                erasing.erase(plan, reason="asked for it", who="tester")
+        if killed:
+            erasing.resume(World(self.lake))
+
     @rule(number=st.integers(0, 6), killed=st.booleans())
     def erase(self, number: int, killed: bool) -> None:
         held = [rows for of_day in self.versions.values() for _, rows, _ in of_day] + list(self.refused.values())
@@ -169,13 +179,7 @@ class Histories(RuleBasedStateMachine):
                     erasing.plan(World(self.lake), NAME, keys)
             return
         plan = erasing.plan(World(self.lake), NAME, keys)
-        with pytest.MonkeyPatch.context() as patch:
-            if killed:
-                patch.setattr(HistoryTable, "replace", _dies)
-            with suppress(ZeroDivisionError):
-                erasing.erase(plan, reason="asked for it", who="tester")
-        if killed:
-            erasing.resume(World(self.lake))
+        self._erase(plan, killed)
         self.erased.add(number)
         for rows in held:
             rows.pop(number, None)
@@ -188,13 +192,7 @@ class Histories(RuleBasedStateMachine):
             return
         plan = erasing.plan(World(self.lake), NAME, [("--key", str(number))])
         plan = replace(plan, empties={NAME: (("shop", "null"),)}, read={})
-        with pytest.MonkeyPatch.context() as patch:
-            if killed:
-                patch.setattr(HistoryTable, "replace", _dies)
-            with suppress(ZeroDivisionError):
-                erasing.erase(plan, reason="asked for it", who="tester")
-        if killed:
-            erasing.resume(World(self.lake))
+        self._erase(plan, killed)
         self.emptied.add(number)
         for rows in held:
             if number in rows:
