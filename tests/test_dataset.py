@@ -798,7 +798,8 @@ class Location:
 
 
 @pytest.fixture
-def location(facts_file: Any) -> Location:
+def location(facts_file: Any, monkeypatch: pytest.MonkeyPatch) -> Location:
+    monkeypatch.setattr(materialization, "BATCH_PARTITIONS", 2)  # which the location sets too, where it is loaded; undone after the test
     return Location(facts_file())
 
 

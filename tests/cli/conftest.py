@@ -177,12 +177,12 @@ class Location:
 
 @pytest.fixture(scope="module")
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Location:
-    """The folder, for the tests of one module; they share its lake. A module's own `DATASETS` stand in it in place of `MORE`."""
+    """The folder, for the tests of one module; they share its lake. A module's own `MORE` stands in it in place of this one."""
     from dataproducts.scaffold import new_product
 
     folder = tmp_path_factory.mktemp("location")
     new_product("weather", folder, TODAY)
-    (folder / "assets/weather/more.py").write_text(getattr(request.module, "DATASETS", MORE))
+    (folder / "assets/weather/more.py").write_text(getattr(request.module, "MORE", MORE))
     return Location(folder)
 
 

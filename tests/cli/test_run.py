@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Location
 
-DATASETS = '''\
+MORE = '''\
 """Datasets with schedules, and what follows from them."""
 
 import dagster as dg
@@ -38,7 +38,7 @@ def rounded(measured):
     return measured
 
 
-@product.dataset(schema=Reading, key="station", partitions=days, schedule="0 5 * * *")
+@product.dataset(schema=Reading, key="station", partitions=days, schedule="0 0 * * *")
 def broken(partition):
     """What breaks its contract."""
     return reading(partition, 500.0)
@@ -94,7 +94,7 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(location: Locat
         "weather has no schedule 'nightly'; it has weather_broken_schedule, weather_measured_schedule"
     )
     changed_code("assets/weather/more.py", ', schedule="* * * * *"', "")
-    changed_code("assets/weather/more.py", ', schedule="0 5 * * *"', "")
+    changed_code("assets/weather/more.py", ', schedule="0 0 * * *"', "")
     assert location.refusal("run", "weather") == (
         "weather has no schedule; give a dataset schedule=..., or product.yaml `runtime: schedule`"
     )
@@ -109,5 +109,5 @@ def test_the_products_own_schedule_is_for_those_that_have_none_and_follow_from_n
     changed_code("assets/weather/product.yaml", text, text + '\nruntime:\n  schedule: {cron: "30 4 * * *", time_zone: UTC}\n')
     found = {name: (one.cron_schedule, one.execution_timezone) for name, one in schedules_of(products()["weather"]).items()}
     assert found["weather_measured_schedule"] == ("30 4 * * *", "UTC")
-    assert found["weather_broken_schedule"] == ("0 5 * * *", "Europe/Oslo")
+    assert found["weather_broken_schedule"] == ("0 0 * * *", "Europe/Oslo")
     assert "weather_rounded_schedule" not in found
