@@ -54,7 +54,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
 
 
 def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
-    """What tells the catalog of it all, and proves that it has arrived; OpenLineage too, where its client is configured."""
+    """What tells the catalog of it all, and proves that it has arrived; OpenLineage too, where its client is configured; and alerts."""
+    from dataproducts.alerts.sensor import alerts_sensor
     from dataproducts.catalog.target import target
     from dataproducts.publication import lineage_events, sensor
     from dataproducts.publication.reconcile import reconciliation
@@ -68,6 +69,8 @@ def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
     checks = [one for one in rest if isinstance(one, dg.AssetChecksDefinition)]
     schedules = [one for one in rest if isinstance(one, dg.ScheduleDefinition)]
     jobs = [one for one in rest if one not in checks and one not in schedules]
+    if (alerts := alerts_sensor(located, where)) is not None:
+        sensors.append(alerts)
     return dg.Definitions(assets=[asset], asset_checks=checks, jobs=jobs, schedules=schedules, sensors=sensors)
 
 

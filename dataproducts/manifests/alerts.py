@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dataproducts.cron import longest_pause
+from dataproducts.cron import in_words, patience
 
 if TYPE_CHECKING:
     from dataproducts.manifests.jobs import Job
@@ -28,8 +27,8 @@ def rules(facts: ProductFacts, jobs: Sequence[Job], *, namespace: str, label: st
 
 
 def _of_job(facts: ProductFacts, job: Job, namespace: str, label: str) -> list[dict[str, Any]]:
-    patience = longest_pause(job.cron) + timedelta(hours=1, minutes=facts.runtime.deadline_minutes)  # an hour for the clock's change
-    seconds = int(patience.total_seconds())
+    longest = patience(job.cron, facts.runtime.deadline_minutes)
+    seconds = int(longest.total_seconds())
     chosen = f'{{namespace="{namespace}", job_name=~"{job.name}-[0-9]+"}}'
     failed = f'{{namespace="{namespace}", job_name=~"{job.name}-[0-9]+", condition="true"}}'
     done = f"kube_job_status_completion_time{chosen}"
@@ -38,7 +37,7 @@ def _of_job(facts: ProductFacts, job: Job, namespace: str, label: str) -> list[d
         _rule("DataProductJobFailed", f"kube_job_failed{failed} > 0", "2m", "warning", f"{job.name} has failed.", facts, action),
         _rule(
             "DataProductJobLate", f"time() - max({done}) > {seconds}", "1m", "critical",
-            f"{job.name} has not been done for more than {_spelled(patience)}.", facts, action,
+            f"{job.name} has not been done for more than {in_words(longest)}.", facts, action,
         ),
         # with no finished job left there is nothing to be too old
         _rule("DataProductJobNeverDone", f"absent({done})", f"{seconds}s", "critical", f"{job.name} has never been done.", facts, action),
@@ -57,8 +56,3 @@ def _rule(alert: str, expression: str, patience: str, severity: str, summary: st
             "action": action,
         },
     }
-
-
-def _spelled(patience: timedelta) -> str:
-    hours = int(patience.total_seconds() // 3600)
-    return f"{hours // 24} days" if hours >= 72 else f"{hours} hours"

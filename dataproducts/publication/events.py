@@ -95,6 +95,16 @@ def newest(instance: DagsterInstance) -> dict[tuple[str, ...], dict[str, int]]:
     return found
 
 
+def made_last(instance: DagsterInstance, asset: Sequence[str]) -> Entry | None:
+    """The newest materialization of an asset, of whichever partition."""
+    kind, key = "ASSET_MATERIALIZATION", json.dumps(list(asset))  # as Dagster spells a key
+    found = _entries(
+        instance,
+        lambda query, log: query.where(log.c.asset_key == key, log.c.dagster_event_type == kind).order_by(log.c.id.desc()).limit(1),
+    )
+    return found[0] if found else None
+
+
 def records(instance: DagsterInstance, ids: Sequence[int]) -> dict[int, Any]:
     """Payloads (Dagster's EventLogEntry) by id. One that cannot be read is there as its error; one that is gone is left out."""
     from dagster._core.events.log import EventLogEntry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -89,7 +89,7 @@ class Reading:
         mark.top = None
         return True
 
-    def pages(self, is_over: Callable[[], bool]) -> Iterator[list[Entry]]:
+    def pages(self, is_over: Callable[[], bool]) -> Generator[list[Entry], None, None]:
         """What is not settled, page by page while there is time. When this is closed, the mark moves over what is settled by then."""
         read: list[Entry] = []
         after = self.mark.low
