@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from dataproducts.alerts.words import Letter, escaped, one_line
 from dataproducts.errors import ConfigurationError, DataProductsError, ReceiverUnavailable
+from dataproducts.secret_references import secret_of
 
 T = TypeVar("T")
 
@@ -66,10 +67,11 @@ class Slack:
     def send(self, letter: Letter, seconds: float) -> str | None:
         """Post a message. One that Slack does not take for what is in it is sent once more as a line of text."""
         until = time.monotonic() + seconds
+        address = _within(seconds, lambda: secret_of(self.variable), lambda: None, self.name)
         line = {"text": escaped(letter.subject), "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
-        status = self._post({**line, "blocks": list(letter.blocks)}, max(0.1, until - time.monotonic()))
+        status = self._post(address, {**line, "blocks": list(letter.blocks)}, max(0.1, until - time.monotonic()))
         if status in _REFUSED:
-            status = self._post(line, max(0.1, until - time.monotonic()))
+            status = self._post(address, line, max(0.1, until - time.monotonic()))
         if status in (403, 404, 410):
             raise ConfigurationError(f"{self.name} is not taken any more ({status}); make a new one, and set the variable to its address")
         if 300 <= status < 400:
@@ -80,8 +82,8 @@ class Slack:
             raise ReceiverUnavailable(f"{self.name} answered {status}")
         return None
 
-    def _post(self, said: object, seconds: float) -> int:
-        connection, path = self._connection(seconds)
+    def _post(self, address: str, said: object, seconds: float) -> int:
+        connection, path = self._connection(address, seconds)
         body = json.dumps(said, ensure_ascii=False).encode()
 
         def post() -> int:
@@ -95,8 +97,7 @@ class Slack:
         finally:
             connection.close()
 
-    def _connection(self, seconds: float) -> tuple[http.client.HTTPConnection, str]:
-        address = os.environ.get(self.variable, "")
+    def _connection(self, address: str, seconds: float) -> tuple[http.client.HTTPConnection, str]:
         wrong = ConfigurationError(f"{self.variable} holds no address of a webhook; write it as https://hooks.slack.com/services/...")
         if not address.isascii() or not address.isprintable() or " " in address:
             raise wrong
@@ -128,7 +129,7 @@ class Mail:
     def send(self, letter: Letter, seconds: float) -> str | None:
         """Hand a message to the mail server; a remark where it does not take it for every address."""
         server, host, port, security = self._server(seconds)
-        user, password = os.environ.get(USER, ""), os.environ.get(PASSWORD, "")
+        user = os.environ.get(USER, "")
         message = self._message(letter)
 
         def hand_over() -> list[str]:
@@ -136,7 +137,7 @@ class Mail:
             if security == "starttls":
                 server.starttls(context=ssl.create_default_context())
             if user:
-                server.login(user, password)
+                server.login(user, secret_of(PASSWORD))
             refused = server.send_message(message, to_addrs=list(self.addresses))
             with suppress(smtplib.SMTPException, OSError):
                 server.quit()  # it has been taken, whatever becomes of the line
@@ -208,6 +209,8 @@ def _within(seconds: float, work: Callable[[], T], connected: Callable[[], socke
 
 def _told(error: Exception, name: str) -> DataProductsError:
     """What went wrong, in words of our own: those of a library may hold an address or a password."""
+    if isinstance(error, DataProductsError):
+        return error
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return ConfigurationError(f"{name}: the mail server refuses {USER} and {PASSWORD} ({error.smtp_code}); correct them")
     if isinstance(error, smtplib.SMTPNotSupportedError):

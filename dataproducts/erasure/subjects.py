@@ -184,6 +184,14 @@ class Erased:
                 hit |= one.hits(frame)
         return hit
 
+    def stays(self, frame: pl.DataFrame) -> pl.Series:
+        """Which rows are theirs and stay, without what is emptied."""
+        stays = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+        for one in self.emptied:
+            if set(one.columns) <= set(frame.columns):
+                stays |= one.hits(frame)
+        return stays
+
     def held(self, frame: pl.DataFrame) -> pl.Series:
         """Which rows stay and still hold what is to be emptied."""
         held = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)

@@ -21,6 +21,7 @@ from dataproducts.alerts.sensor import Alerting, alerts_sensor
 from dataproducts.alerts.words import Letter, News, Notice, letter
 from dataproducts.errors import ConfigurationError, DataProductsError, ReceiverUnavailable
 from dataproducts.product_facts import Trouble
+from dataproducts.secret_references import forget
 from tests.alerts.conftest import PASSWORD, SECRET, Clock, MailServer, Webhook, serving
 from tests.publication.conftest import write
 
@@ -143,6 +144,14 @@ def test_a_webhook_with_a_certificate_nobody_trusts_is_not_told_anything(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         Slack("SLACK_SHOP").send(PLAIN, 5)
         assert len(server.posted) == 1
+
+
+def test_the_address_may_be_a_secret_that_the_variable_names(slack: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_SHOP", "sm://coffee-prod/slack")
+    monkeypatch.setattr("dataproducts.secret_references._read", lambda *_: slack.url)
+    Slack("SLACK_SHOP").send(PLAIN, 5)
+    assert len(slack.posted) == 1
+    forget()
 
 
 # Mail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from dataproducts.materialization import Limits, Log
 from dataproducts.ports.inputs.chain import Chain, Link, refuse_uncut
 from dataproducts.ports.inputs.rows import Facts, RowsIntake
 from dataproducts.ports.inputs.sql import frames, snapshot
+from dataproducts.secret_references import secret_of
 from dataproducts.source import InputPort
 
 CHECK, NOTE = "source", "database"
@@ -99,7 +99,7 @@ class Database(InputPort):
 
     def address(self) -> str:
         """The database's address. Raises ConfigurationError where no variable gives it."""
-        given = os.environ.get(self.variable, "")
+        given = secret_of(self.variable)
         if not given and self.sandbox is not None and settings.environment() == "local":
             return self.sandbox()
         return settings.required(self.variable, "the address of a database, postgresql://user:password@host/name")
