@@ -38,6 +38,8 @@ def fault(line: str) -> str | None:
     context = None
     try:
         while isinstance(command, click.Group):
+            if not words:
+                return None  # the group as a whole is meant
             if words[0] not in command.commands:
                 return f"no such command: {words[0]}"
             context = click.Context(command, context, info_name=words[0])

@@ -24,6 +24,8 @@ class Metrics:
     def __init__(self, catalog: Catalog) -> None:
         from prometheus_client import CollectorRegistry, Histogram
 
+        from dataproducts.catalog.web.dataset_metrics import DatasetMetrics
+
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "catalog_request_seconds",
@@ -33,6 +35,7 @@ class Metrics:
             buckets=_SECONDS,
         )
         self.registry.register(_Deliveries(catalog))
+        self._datasets = DatasetMetrics(catalog)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -42,7 +45,7 @@ class Metrics:
         """All figures in Prometheus' text form."""
         from prometheus_client import generate_latest
 
-        return bytes(generate_latest(self.registry))
+        return bytes(generate_latest(self.registry)) + self._datasets.text()
 
 
 class _Deliveries:
