@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from dataproducts import settings
+from dataproducts import logs, settings
 from dataproducts.errors import DeclarationError
 from dataproducts.examples import job as examples
 from dataproducts.product import DataProduct
@@ -45,6 +45,7 @@ def resources() -> dict[str, Any]:
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
+    logs.of_dagster()
     with _nothing_to_collect():
         located = products()
         at_hand = {**port_resources(located), **resources(), **(overrides or {})}

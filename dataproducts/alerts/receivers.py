@@ -22,6 +22,7 @@ from email.utils import formatdate, make_msgid, parseaddr
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from dataproducts import masking
 from dataproducts.alerts.words import Letter, escaped, one_line
 from dataproducts.errors import ConfigurationError, DataProductsError, ReceiverUnavailable
 from dataproducts.secret_references import secret_of
@@ -58,6 +59,7 @@ class Slack:
 
     def __init__(self, variable: str) -> None:
         self.variable = variable
+        masking.declare(variable)
         self.id, self.name = f"slack:{variable}", f"the Slack webhook {variable}"
 
     def fault(self) -> str | None:

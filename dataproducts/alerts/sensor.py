@@ -200,6 +200,8 @@ def alerts_sensor(products: Mapping[str, DataProduct], location: str, **settings
         context.update_cursor(ticked.cursor)
         for problem in ticked.problems[:20]:
             context.log.warning(problem)
+        if ticked.told:
+            context.log.info(ticked.summary)
         return dg.SkipReason(ticked.summary)
 
     return tell

@@ -385,6 +385,8 @@ def publication_sensor(
         context.update_cursor(ticked.cursor)
         for problem in ticked.problems[:20]:
             context.log.warning(problem)
+        if ticked.sent:
+            context.log.info(ticked.summary)
         return dg.SkipReason(ticked.summary)
 
     return publish

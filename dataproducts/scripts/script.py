@@ -28,7 +28,8 @@ from dataproducts.scripts.environments import interpreter
 from dataproducts.secret_references import secret_of
 
 if TYPE_CHECKING:
-    from dataproducts.contract import Contract
+    from dataproducts import masking
+from dataproducts.contract import Contract
 
 PARTITION, OUTPUT, INPUT = "DATAPRODUCTS_PARTITION", "DATAPRODUCTS_OUTPUT", "DATAPRODUCTS_INPUT_"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NO_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
@@ -102,6 +103,7 @@ class Script:
     def refuse_faults(self, contract: Contract) -> None:
         """Raise DeclarationError where nothing could come of it under this contract, which is its own from now on."""
         self.contract = contract
+        masking.declare(*self.secrets)
         where = f"{contract.dataset}: script {self.file!r}"
         if self.kind is None:
             raise DeclarationError(f"{where} is of no kind that is run; it ends with {', '.join(_KINDS)}")
