@@ -268,17 +268,19 @@ class _Search:
             if step in titles:
                 values[f"t{step}"] = titles[step]
                 matches = f"{matches} AND {self.engine.in_titles.format(q=f't{step}')}"
+            # few documents have one name: who walks through all of them to find those walks to the end
+            by = self.engine.sparse if step < _TITLED else order
             branches.append(
                 f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
-                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
+                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {by} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values
 
     def _are_hits_plenty(self) -> bool:
-        """Whether a walk in order of rank likely meets hits soon: of several words one may be common where the other is not."""
+        """Whether a walk in order of rank likely meets hits soon: of words and facets one may be common where the other is not."""
         fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
-        return fewest >= engines.PLENTY and len(self.query.clauses) == 1
+        return fewest >= engines.PLENTY and len(self.query.clauses) == 1 and self.facets.keys() <= {"kind"}
 
     def _by_titles(self) -> dict[int, str]:
         """For the steps that look at titles only, what titles have to meet by themselves, where the database has those apart."""

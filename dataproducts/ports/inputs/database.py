@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -134,14 +135,11 @@ class DatabaseIntake(RowsIntake):
     """A database during one run of the dataset it feeds."""
 
     database: Database = field(kw_only=True)
-    _chain: Chain | None = None
 
-    @property
+    @cached_property
     def chain(self) -> Chain:
         """The ranges of the dataset's partitions."""
-        if self._chain is None:
-            self._chain = Chain(self.contract, self.partitions, self.history, NOTE)
-        return self._chain
+        return Chain(self.contract, self.partitions, self.history, NOTE)
 
     def reading(self, partition: str) -> Callable[[Facts], Iterator[Any]]:
         """Whole, by parameters, or the partition's range."""
