@@ -365,7 +365,7 @@ class Alerts(_Facts):
         "What is told; all but check_warned where left out.", default=tuple(one for one in Trouble if one is not Trouble.CHECK_WARNED)
     )
     silent_hours: Hours | None = _fact(
-        "Hours after which what is made by a schedule, or from a source, is missed; by default what the schedules say.", default=None
+        "Hours after which what has a schedule or a source, and no freshness, is missed; by default what the schedules say.", default=None
     )
     remind_hours: Hours = _fact("Hours after which what still goes wrong is told again.", default=24)
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = timedelta(days=1)
 """How far back the first look goes."""
+PAGE = 100
+"""Entries between two looks at the clock: of each failed run its whole log is read."""
 _CHECKS = (Trouble.CHECK_FAILED, Trouble.CHECK_WARNED)
 _RECONCILIATIONS = {"reconcile_catalog": "reconciled", "reconcile_contents": "contents"}  # jobs of `publication`, and their checks
 _NOT_SAID = {"examples", "rows", "rows_looked_at", "k"}  # of a check's facts: values, and what explains no failure
@@ -55,7 +57,7 @@ class Looking:
             dataset.contract.dataset: found
             for product in products.values()
             for dataset in product.datasets.values()
-            if (found := limits(product, dataset.declaration))
+            if (found := limit(product, dataset.declaration)) is not None
         }
         self.made: dict[str, datetime] = {}
         """When a dataset was made last, as far as this process has seen: nothing late is told of without asking the log."""
@@ -68,7 +70,7 @@ class Looking:
             first = events.since(instance, now - FIRST_LOOK)
             newest = events.last(instance)
             mark.low, mark.low_at = first.id - 1 if first else newest.id if newest else 0, now - FIRST_LOOK
-        beyond = Reading(instance, mark, is_settled=mark.seen.__contains__, now=now, **reading)
+        beyond = Reading(instance, mark, is_settled=mark.seen.__contains__, now=now, **{"page": PAGE, **reading})
         beyond.mend()
         with closing(beyond.pages(is_over)) as pages:
             for page in pages:
@@ -157,20 +159,19 @@ class Looking:
 
     def clock(self, instance: DagsterInstance, memory: Memory, now: datetime, is_over: Callable[[], bool]) -> None:
         """What should have been made by now. Asks the log once for every dataset, and again for those that seem late."""
-        for name, limits in self.limits.items():
+        for name, limit in self.limits.items():
             if is_over():
                 return  # those that were asked for are known in the next tick, which comes further
             if name not in self.made and name not in memory.unmade:
                 self._ask(instance, memory, name, now)
-            if any(now - self._last(memory, name) > limit.patience for limit in limits):
+            if now - self._last(memory, name) > limit.patience:
                 self._ask(instance, memory, name, now)
-            for limit in limits:
-                last = self._last(memory, name)
-                if now - last <= limit.patience:
-                    memory.end(limit.kind, name, now)
-                    continue
-                made = f"made last {spelled(last)}" if name in self.made else f"never made, and waited for since {spelled(last)}"
-                memory.begin(limit.kind, name, last + limit.patience, f"It was {made}; {limit.promise}.")
+            last = self._last(memory, name)
+            if now - last <= limit.patience:
+                memory.end(limit.kind, name, now)
+                continue
+            made = f"made last {spelled(last)}" if name in self.made else f"never made, and waited for since {spelled(last)}"
+            memory.begin(limit.kind, name, last + limit.patience, f"It was {made}; {limit.promise}.")
 
     def _last(self, memory: Memory, name: str) -> datetime:
         return self.made.get(name) or memory.unmade[name]
@@ -192,7 +193,7 @@ class Looking:
         for case in list(memory.cases.values()):
             is_gone = case.subject not in names
             if case.kind in (Trouble.STALE, Trouble.SILENT):
-                is_gone |= case.kind not in {limit.kind for limit in self.limits.get(case.subject, ())}
+                is_gone |= case.subject not in self.limits or case.kind is not self.limits[case.subject].kind
             elif case.kind in _CHECKS and not is_gone:
                 is_gone = (case.subject, case.check) not in self._checks
             if is_gone:
@@ -214,17 +215,16 @@ class Looking:
         return found
 
 
-def limits(product: DataProduct, declaration: Declaration) -> list[Limit]:
-    """How long a dataset may go without being made: its freshness, and as long as its schedule ever pauses or `silent_hours` says."""
-    found = []
+def limit(product: DataProduct, declaration: Declaration) -> Limit | None:
+    """How long a dataset may go without being made: its freshness, else `silent_hours`, else as long as its schedule ever pauses."""
     if declaration.freshness is not None:
-        promise = f"its freshness is {in_words(declaration.freshness)}"
-        found.append(Limit(Trouble.STALE, declaration.freshness, promise))
-    given = product.facts.alerts.silent_hours if product.facts.alerts is not None else None
+        return Limit(Trouble.STALE, declaration.freshness, f"its freshness is {in_words(declaration.freshness)}")
+    hours = product.facts.alerts.silent_hours if product.facts.alerts is not None else None
     schedule = product.scheduled(declaration).schedule
-    if given is not None and (schedule or declaration.source is not None):
-        found.append(Limit(Trouble.SILENT, timedelta(hours=given), f"silent_hours is {given}"))
-    elif given is None and schedule and declaration.freshness is None:
-        longest = patience(schedule, product.facts.runtime.deadline_minutes)
-        found.append(Limit(Trouble.SILENT, longest, f"by its schedule it is made at least every {in_words(longest)}"))
-    return found
+    if hours is not None:
+        is_watched = schedule or declaration.source is not None
+        return Limit(Trouble.SILENT, timedelta(hours=hours), f"silent_hours is {hours}") if is_watched else None
+    if schedule is None:
+        return None
+    longest = patience(schedule, product.facts.runtime.deadline_minutes)
+    return Limit(Trouble.SILENT, longest, f"by its schedule it is made at least every {in_words(longest)}")

@@ -185,13 +185,18 @@ def test_a_dataset_that_is_older_than_its_freshness_is_stale_until_it_is_made(
         """Every day."""
         return None
 
+    @shop.dataset(schema=Row, schedule="0 5 * * *", freshness=timedelta(days=60))
+    def archive() -> Any:
+        """Every night, and few mind."""
+        return None
+
     @shop.dataset(schema=Row, schedule="0 5 * * *")
     def nightly() -> Any:
         """Every night."""
         return None
 
     teller = Teller(log, shop)
-    write(log, [(teller.clock.time, delivered(fresh, None)), (teller.clock.time, delivered(nightly, None))])
+    write(log, [(teller.clock.time, delivered(one, None)) for one in (fresh, archive, nightly)])
     teller.tick()
     teller.later(hours=26)
     teller.tick()
