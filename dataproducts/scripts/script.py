@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from dataproducts import masking
 from dataproducts.errors import ConfigurationError, DeclarationError, SourceError
 from dataproducts.history.ledger import UNPARTITIONED
 from dataproducts.inputs import signature_of
@@ -28,8 +29,7 @@ from dataproducts.scripts.environments import interpreter
 from dataproducts.secret_references import secret_of
 
 if TYPE_CHECKING:
-    from dataproducts import masking
-from dataproducts.contract import Contract
+    from dataproducts.contract import Contract
 
 PARTITION, OUTPUT, INPUT = "DATAPRODUCTS_PARTITION", "DATAPRODUCTS_OUTPUT", "DATAPRODUCTS_INPUT_"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NO_PROXY", "HTTPS_PROXY", "HTTP_PROXY")

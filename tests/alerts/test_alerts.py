@@ -418,6 +418,46 @@ def test_in_dagster_the_cursor_is_kept_and_the_same_is_not_told_by_two_ticks(
     assert len(slack.posted) == 1
 
 
+def test_a_port_that_failed_is_well_again_when_it_takes_something_or_has_nothing_to_take(
+    facts_file: Callable[..., Any], log: Any, slack: Webhook
+) -> None:
+    import pandera.polars as pa
+
+    import dataproducts as dp
+
+    class Row(pa.DataFrameModel):
+        """Rows."""
+
+        number: int = dp.column("Number.", source="number")
+
+    folder = facts_file()
+    with (folder / "product.yaml").open("a") as facts:
+        facts.write("alerts: {slack_webhook: SLACK_SHOP}\n")
+    shop = dp.DataProduct(folder)
+    parts = dg.StaticPartitionsDefinition(["a", "b"])
+
+    @shop.dataset(schema=Row, partitions=parts, ports=[dp.Package()])
+    def sales(partition: str) -> Any:
+        """Sales."""
+        return None
+
+    (port,) = shop.ports["sales"]
+    teller = Teller(log, shop)
+    teller.tick()
+    taken = dg.AssetMaterialization(port.key, partition="b")
+    for ending in (taken, dg.AssetCheckEvaluation(port.key, "arrived", passed=True, metadata={})):
+        memory = teller.memory
+        memory.begin(Trouble.RUN_FAILED, "shop/sales/package", teller.clock.time, "a: the disk is full", waiting={"a"})
+        teller.cursor = memory.text()
+        teller.tick()
+        write(log, [(teller.clock.time, ending)])
+        teller.tick()
+    assert [text.splitlines()[0] for text in slack.texts] == [
+        "NEW: [shop] shop/sales was not delivered to package",
+        "OVER: [shop] shop/sales was not delivered to package",
+    ] * 2
+
+
 def test_a_memory_survives_being_written_and_one_that_is_none_is_begun_anew() -> None:
     at = Clock().time
     memory = Memory(unmade={"shop/a": at}, silent={"slack:A": 2})
