@@ -45,7 +45,8 @@ class Cluster:
 
     def pods(self) -> dict[str, Any]:
         """Templates of pods, by the name of what makes them."""
-        return {one["metadata"]["name"]: one["spec"]["template"] for one in self.documents if one["kind"] in ("Deployment", "StatefulSet")}
+        jobs = {name: one["spec"]["jobTemplate"]["spec"]["template"] for name, one in self.of("CronJob").items()}
+        return {name: one["spec"]["template"] for kind in ("Deployment", "StatefulSet") for name, one in self.of(kind).items()} | jobs
 
     def containers(self) -> list[tuple[str, dict[str, Any]]]:
         """Every container, with the name of its pod."""

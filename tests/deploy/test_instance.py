@@ -44,7 +44,7 @@ def test_dagster_takes_every_setting_and_every_class_takes_its_own(folder: Path)
     reference = InstanceRef.from_dir(str(folder))
     assert type(reference.local_artifact_storage).__name__ == "LocalArtifactStorage"
     assert reference.local_artifact_storage.base_dir.startswith(SCRATCH_FOLDER)
-    assert reference.storage.postgres_url == "postgresql://dagster:secret@db:5432/dagster"
+    assert reference.storage.postgres_url == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
 
 
 def test_a_broken_contract_is_never_run_again_and_a_lost_pod_is(folder: Path) -> None:
