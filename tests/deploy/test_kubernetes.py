@@ -167,7 +167,7 @@ def test_only_what_starts_and_ends_runs_may_do_anything_to_the_cluster(cluster: 
 def test_the_names_are_those_that_jobs_use(cluster: Cluster) -> None:
     maps = cluster.of("ConfigMap")
     assert {INSTANCE, SETTINGS} <= set(maps)
-    for name in ("code-location", "webserver", "daemon", "housekeeping"):
+    for name in ("code-location", "webserver", "daemon", "housekeeping", "doctor"):
         (container,) = cluster.pods()[name]["spec"]["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert (mounts["instance"], mounts["scratch"]) == (INSTANCE_FOLDER, SCRATCH_FOLDER)
@@ -187,6 +187,18 @@ def test_the_names_are_those_that_jobs_use(cluster: Cluster) -> None:
     server = location["grpc_server"]
     assert server["location_name"] == settings.location()
     assert server["port"] == cluster.of("Service")[server["host"]]["spec"]["ports"][0]["port"]
+
+
+def test_the_doctor_is_asked_as_who_a_run_is(cluster: Cluster) -> None:
+    assert cluster.of("CronJob")["doctor"]["spec"]["suspend"]
+    pod, launcher = (
+        cluster.pods()["doctor"],
+        yaml.safe_load(cluster.of("ConfigMap")[INSTANCE]["data"]["dagster.yaml"])["run_launcher"]["config"],
+    )
+    assert pod["spec"]["serviceAccountName"] == launcher["service_account_name"]
+    assert pod["metadata"]["labels"][OF_A_RUN] == "run_worker"
+    (container,) = pod["spec"]["containers"]
+    assert {one["secretRef"]["name"] for one in container["envFrom"] if "secretRef" in one} == set(launcher["env_secrets"])
 
 
 def test_runs_take_the_image_of_the_code(cluster: Cluster) -> None:
@@ -236,6 +248,7 @@ def test_a_cluster_on_one_machine_has_its_own_database_and_a_lake_that_runs_see(
     (mount,), (volume,) = context["volume_mounts"], context["volumes"]
     assert volume in local.pods()["code-location"]["spec"]["volumes"]
     assert mount in container["volumeMounts"]
+    assert mount in local.pods()["doctor"]["spec"]["containers"][0]["volumeMounts"]
     assert local.of("ConfigMap")[SETTINGS]["data"]["DATAPRODUCTS_LAKE"].startswith(mount["mountPath"])
     assert "postgresql" in local.of("StatefulSet")
 
