@@ -8,6 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from typing import Any
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
 """The machine's own, which every user may run."""
 _REACHES = re.compile(r"(PIP|UV|SSL|REQUESTS|HTTPS?|NO|ALL)_.*", re.IGNORECASE)  # how this machine reaches a registry
-_OURS = r"(?<![\w.])/(?=(?:src|opt|app|scratch|etc)\b)"  # the folders of the image that its instructions name
+_OURS = r"(?<![\w.])/(?=(?:src|opt|app|scratch|lake|etc)\b)"  # the folders of the image that its instructions name
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,39 @@ class Image:
         rights = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"] if os.geteuid() == 0 else []
         given = {**self.variables, **options.pop("env", {})}
         return subprocess.Popen([*rights, *command], cwd=self.folder, env=given, text=True, **options)
+
+    @contextmanager
+    def running(self, command: list[str], variables: Mapping[str, str]) -> Iterator[Server]:
+        """A server of the image, ended afterwards."""
+        path = self.root / f"{uuid.uuid4()}.log"
+        with path.open("w") as log:
+            process = self.start(command, env=dict(variables), stdout=log, stderr=log)
+            try:
+                yield Server(process, path)
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    def written(self) -> list[Path]:
+        """Files of the image's user outside the folders that a cluster mounts."""
+        mounted = {self.root / "scratch", self.root / "lake"}
+        return [path for path in self.root.rglob("*") if path.lstat().st_uid == self.user and not mounted & {path, *path.parents}]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that stays, and what it says."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def wait_for(self, sign: Callable[[], bool], seconds: int = 120) -> None:
+        """Wait for a sign of it; fails where it ends before, or takes too long."""
+        patience = time.monotonic() + seconds
+        while not sign():
+            assert self.process.poll() is None, f"it has ended: {self.log.read_text()}"
+            assert time.monotonic() < patience, f"no sign of it: {self.log.read_text()}"
+            time.sleep(0.3)
 
 
 def perform(text: str, ignore: str, context: Path, root: Path) -> Image:

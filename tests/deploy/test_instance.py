@@ -73,6 +73,7 @@ def test_google_clouds_differs_in_where_the_logs_of_runs_are_kept_and_in_nothing
     assert base == gcp
 
 
+@pytest.mark.parametrize("folder", ["base"], indirect=True)
 def test_an_instance_is_made_on_postgresql(folder: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     import dagster_k8s.launcher
 
