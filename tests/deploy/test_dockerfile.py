@@ -7,8 +7,7 @@ import subprocess
 import tomllib
 
 from dataproducts.manifests.jobs import SCRATCH_FOLDER
-from tests.deploy.conftest import free_port
-from tests.deploy.dockerfile import Image, instructions, is_sent
+from tests.deploy.dockerfile import instructions, is_sent
 from tests.deploy.kustomize import KUBERNETES, ROOT
 
 TEXT, IGNORE = (ROOT / "deploy/Dockerfile").read_text(), (ROOT / ".dockerignore").read_text()

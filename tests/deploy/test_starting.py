@@ -1,5 +1,5 @@
-"""The image and the deployment as it stands in the manifests, started from nothing: each container's command, variables and probes, in a folder that is the
-image, on databases that the local overlay's script has made. Only runs are not pods: there is no cluster to make them."""
+"""The image, and the deployment as it stands in the manifests, started from nothing: each container's command, variables and probes, in a
+folder that is the image, on databases that the local overlay's script has made. Only runs are not pods: there is no cluster to make them."""
 
 from __future__ import annotations
 
