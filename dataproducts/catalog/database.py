@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from dataproducts import settings
 from dataproducts.errors import CatalogUnavailable, ConfigurationError
+from dataproducts.secret_references import secret_of
 
 BUSY_SECONDS = 10
 _WRITER_LOCK = 7_262_021  # any number of our own: PostgreSQL's advisory lock of catalog writers
@@ -23,7 +23,7 @@ _WRITER_LOCK = 7_262_021  # any number of our own: PostgreSQL's advisory lock of
 
 def default_url() -> str:
     """CATALOG_DATABASE_URL, or the SQLite file `catalog.db` under the home."""
-    url = os.environ.get("CATALOG_DATABASE_URL", "")
+    url = secret_of("CATALOG_DATABASE_URL")
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
     if url.startswith("postgresql://"):
