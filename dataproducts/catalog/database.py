@@ -97,21 +97,26 @@ class Database:
                 connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the tables to this version of the code, once; costs a look where there is nothing to do."""
-        if self._migrated:
-            return
+    def migrate(self) -> str | None:
+        """Bring the tables to this version of the code, once; costs a look where there is nothing to do.
+
+        Gives the version that they were of, None where there were none.
+        """
         from dataproducts.catalog.migrations import HEAD, upgrade
 
+        if self._migrated:
+            return HEAD
         with self._writer:
             if self._migrated:
-                return
+                return HEAD
             with _told(), self._writing.begin() as connection:
                 if not self.is_sqlite:
                     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
-                if self._head(connection) != HEAD:
+                found = self._head(connection)
+                if found != HEAD:
                     upgrade(connection)
             self._migrated = True
+        return found
 
     def _head(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
