@@ -157,15 +157,13 @@ class Looking:
 
     # the time of day
 
-    def clock(self, instance: DagsterInstance, memory: Memory, now: datetime, is_over: Callable[[], bool]) -> None:
-        """What should have been made by now. Asks the log once for every dataset, and again for those that seem late."""
+    def clock(self, instance: DagsterInstance, memory: Memory, now: datetime) -> None:
+        """What should have been made by now. The log is asked once for every dataset, and again for those that seem late."""
+        unknown = [name for name in self.limits if name not in self.made and name not in memory.unmade]
+        self._ask(instance, memory, unknown, now)
+        late = [name for name, limit in self.limits.items() if now - self._last(memory, name) > limit.patience]
+        self._ask(instance, memory, late, now)
         for name, limit in self.limits.items():
-            if is_over():
-                return  # those that were asked for are known in the next tick, which comes further
-            if name not in self.made and name not in memory.unmade:
-                self._ask(instance, memory, name, now)
-            if now - self._last(memory, name) > limit.patience:
-                self._ask(instance, memory, name, now)
             last = self._last(memory, name)
             if now - last <= limit.patience:
                 memory.end(limit.kind, name, now)
@@ -176,14 +174,15 @@ class Looking:
     def _last(self, memory: Memory, name: str) -> datetime:
         return self.made.get(name) or memory.unmade[name]
 
-    def _ask(self, instance: DagsterInstance, memory: Memory, name: str, now: datetime) -> None:
-        entry = events.made_last(instance, name.split("/"))
-        if entry is not None:
-            self.made[name] = entry.at
-            memory.unmade.pop(name, None)
-        else:
-            self.made.pop(name, None)
-            memory.unmade.setdefault(name, now)
+    def _ask(self, instance: DagsterInstance, memory: Memory, names: Sequence[str], now: datetime) -> None:
+        found = events.made_last(instance, [tuple(name.split("/")) for name in names])
+        for name in names:
+            if (at := found.get(tuple(name.split("/")))) is not None:
+                self.made[name] = at
+                memory.unmade.pop(name, None)
+            else:
+                self.made.pop(name, None)
+                memory.unmade.setdefault(name, now)
 
     # what is no longer declared
 

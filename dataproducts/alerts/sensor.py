@@ -112,7 +112,7 @@ class Alerting:
             return self.seconds() - started >= min(LOOKING, self.budget / 2)
 
         problems = self.looking.log(instance, memory, now, is_over, **self.reading)
-        self.looking.clock(instance, memory, now, is_over)
+        self.looking.clock(instance, memory, now)
         self.looking.prune(memory)
         if held is None:  # what was over before anybody was there to be told is no news
             memory.cases = {key: case for key, case in memory.cases.items() if case.ended is None}
