@@ -82,6 +82,8 @@ class Lines(logging.Formatter):
         about = getattr(record, "dagster_meta", None)
         given = getattr(record, "facts", None)
         if about is not None:
+            event = about.get("dagster_event")
+            facts["level"] = facts["level"] if event is None else _level(event, record)
             facts |= of_run(about, record.getMessage())
         else:
             facts |= given if given is not None else {"message": record.getMessage()}
@@ -100,8 +102,7 @@ class OfRuns(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; to the standard error of now, which is captured while a step runs."""
         event = (getattr(record, "dagster_meta", None) or {}).get("dagster_event")
-        kind = str(event.event_type_value).replace("PIPELINE_", "RUN_") if event is not None else None
-        if kind in _TOLD if kind is not None else record.levelno >= logging.INFO:
+        if record.levelno >= logging.INFO if event is None else _is_told(event):
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
 
@@ -123,8 +124,8 @@ def of_run(about: dict[str, Any], message: str) -> dict[str, Any]:
         "trace": trace() or re.sub("[^0-9a-f]", "", run) or None,
     }
     if event is not None:
-        facts["event"] = str(event.event_type_value).replace("PIPELINE_", "RUN_").lower()
-        facts |= _error(event)
+        facts["event"] = _kind(event).lower()
+        facts |= {**_error(event), **_result(event)}
     return facts
 
 
@@ -157,6 +158,34 @@ def _asset(event: Any, step: str) -> tuple[str | None, str | None, str | None]:
     if key is None and len(names) < 2:
         return None, None, None
     return (*[*names, None, None, None][:3],)  # type: ignore[return-value]
+
+
+def _kind(event: Any) -> str:
+    return str(event.event_type_value).replace("PIPELINE_", "RUN_")
+
+
+def _is_told(event: Any) -> bool:
+    """Of checks only those that did not pass: a run has a dozen."""
+    is_check = _kind(event) == "ASSET_CHECK_EVALUATION"
+    return _kind(event) in _TOLD and not (is_check and event.event_specific_data.passed)
+
+
+def _level(event: Any, record: logging.LogRecord) -> str:
+    """Dagster gives its events the lowest level unless something failed."""
+    if _kind(event) == "ASSET_CHECK_EVALUATION":
+        return "error" if event.event_specific_data.severity.value == "ERROR" else "warning"
+    return record.levelname.lower() if record.levelno > logging.INFO else "info"
+
+
+def _result(event: Any) -> dict[str, Any]:
+    """The check that did not pass; of what was made, its version and rows."""
+    data = event.event_specific_data
+    if _kind(event) == "ASSET_CHECK_EVALUATION":
+        return {"check": data.check_name}
+    if _kind(event) != "ASSET_MATERIALIZATION":
+        return {}
+    said = {name: getattr(value, "value", None) for name, value in data.materialization.metadata.items()}
+    return {"version": said.get("dataproducts/version"), "rows": said.get("dagster/partition_row_count", said.get("dagster/row_count"))}
 
 
 def _span(tags: dict[str, str]) -> str | None:

@@ -68,8 +68,22 @@ def test_a_run_is_lines_with_product_dataset_partition_and_run(product: Any, ins
     assert events[0] == "run_start"
     assert events[-1] == "run_success"
     (made,) = [line for line in written if line.get("event") == "asset_materialization"]
-    assert (made["product"], made["dataset"], made["partition"]) == ("shop", "sales", "a")
+    about = {name: made[name] for name in ("level", "product", "dataset", "partition", "version", "rows")}
+    assert about == {"level": "info", "product": "shop", "dataset": "sales", "partition": "a", "version": 1, "rows": 1}
+    assert "asset_check_evaluation" not in events  # since all passed
     assert not any("too much" in line["message"] for line in written)
+
+
+def test_a_check_that_did_not_pass_is_a_line(product: Any, instance: Any, lines: Any) -> None:
+    @product.dataset(schema=Row)
+    def sales() -> pl.DataFrame:
+        """Sales."""
+        return pl.DataFrame({"number": [-1]})
+
+    dg.materialize([sales], instance=instance, raise_on_error=False)
+    (check,) = [line for line in lines() if line.get("event") == "asset_check_evaluation"]
+    assert (check["level"], check["product"], check["dataset"]) == ("error", "shop", "sales")
+    assert check["check"].startswith("number_")
 
 
 def test_of_an_error_of_foreign_code_only_the_kind_is_written_and_of_ours_the_sentence(product: Any, instance: Any, lines: Any) -> None:
