@@ -44,7 +44,9 @@ def test_dagster_takes_every_setting_and_every_class_takes_its_own(folder: Path)
     reference = InstanceRef.from_dir(str(folder))
     assert type(reference.local_artifact_storage).__name__ == "LocalArtifactStorage"
     assert reference.local_artifact_storage.base_dir.startswith(SCRATCH_FOLDER)
-    assert reference.storage.postgres_url == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
+    where = settings["storage"]["postgres"]["postgres_db"]
+    assert where["scheme"] == "postgresql+psycopg2"  # test_retention.py stores events through it
+    assert {one["env"] for one in where.values() if isinstance(one, dict)} == {name for name in VARIABLES if name.startswith("DAGSTER_PG_")}
 
 
 def test_a_broken_contract_is_never_run_again_and_a_lost_pod_is(folder: Path) -> None:
