@@ -10,6 +10,7 @@ from typing import Literal
 
 from dataproducts.errors import ConfigurationError, UnknownDataset
 
+SCRIPTS = "DATAPRODUCTS_SCRIPTS"
 _ENVIRONMENTS = ("local", "gcp")
 
 
@@ -63,6 +64,14 @@ def sql_engine() -> Literal["duckdb", "bigquery"]:
         raise ConfigurationError(f"DATAPRODUCTS_SQL_ENGINE is {name!r}, and there is no such engine; set it to duckdb or bigquery")
     is_there = environment() == "gcp" and bool(os.environ.get("BIGQUERY_PROJECT"))
     return "bigquery" if name == "bigquery" or (not name and is_there) else "duckdb"
+
+
+def scripts_run_as() -> Literal["process", "pod"]:
+    """How scripts are run, DATAPRODUCTS_SCRIPTS: as a process, or as a pod where Dagster's run launcher for Kubernetes has said so."""
+    name = os.environ.get(SCRIPTS) or "process"
+    if name not in ("process", "pod"):
+        raise ConfigurationError(f"{SCRIPTS} is {name!r}, and scripts are run as nothing like that; set it to process or pod")
+    return "pod" if name == "pod" else "process"
 
 
 def maximum_bytes_billed() -> int:
