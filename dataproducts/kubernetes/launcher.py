@@ -20,13 +20,12 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_job_name_from_run_i
 from kubernetes.client.rest import ApiException  # type: ignore[import-untyped]
 
 from dataproducts.errors import ConfigurationError
+from dataproducts.kubernetes import pod
 from dataproducts.kubernetes.needs import Needs, of_entities, run_config, security_config
 from dataproducts.kubernetes.trouble import Trouble, trouble
 
 NEEDS = "dataproducts/needs"
 """The tag of a run with what it needs."""
-RUN_ID, SCRIPT = "dagster/run-id", "dataproducts/script"
-"""Labels of the pods of a run, and of those among them that a run has made for a script."""
 _TTL_SECONDS = 3600
 _SECOND_CHANCE = "1"
 
@@ -100,7 +99,7 @@ class ProductRunLauncher(K8sRunLauncher):
             return said
         name, namespace = self._job(run)
         where = Needs.from_tag(run.tags.get(NEEDS)).where
-        found = [one for pod in self._api_client.get_pods_in_job(name, namespace) if (one := trouble(pod, where)) is not None]
+        found = [one for there in self._api_client.get_pods_in_job(name, namespace) if (one := trouble(there, where)) is not None]
         self._api_client.delete_job(job_name=name, namespace=namespace)
         return "\n".join([*(f"Its pod {one.text}." for one in found), said or ""])
 
@@ -150,7 +149,7 @@ class ProductRunLauncher(K8sRunLauncher):
         for condition in job.status.conditions or ():
             if condition.type == "Failed" and condition.reason == "DeadlineExceeded":
                 return Trouble("deadline", f"did not end in time; see `runtime: deadline_minutes` in {where}")
-        found = next((one for pod in pods if (one := trouble(pod, where)) is not None), None)
+        found = next((one for there in pods if (one := trouble(there, where)) is not None), None)
         if found is not None:
             return found
         return Trouble("lost", "has ended, and the run has not" if pods else "is gone: somebody, or the cluster, has deleted it")
@@ -169,9 +168,9 @@ class ProductRunLauncher(K8sRunLauncher):
         """Take away the pods of scripts whose run is no longer there to do it."""
         core = self._api_client.core_api
         with suppress(ApiException):
-            for pod in core.list_namespaced_pod(namespace, label_selector=f"{RUN_ID}={run.run_id},{SCRIPT}").items:
+            for one in core.list_namespaced_pod(namespace, label_selector=f"{pod.RUN_ID}={run.run_id},{pod.SCRIPT}=true").items:
                 with suppress(ApiException):
-                    core.delete_namespaced_pod(pod.metadata.name, namespace)
+                    core.delete_namespaced_pod(one.metadata.name, namespace)
 
 
 def _context(config: Mapping[str, Any]) -> K8sContainerContext:

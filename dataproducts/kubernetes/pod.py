@@ -23,6 +23,8 @@ CONTAINER_SECURITY = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem
 SCRATCH, SCRATCH_FOLDER = "scratch", "/scratch"
 """The one volume that a pod may write to, and where it is."""
 
+RUN_ID, SCRIPT = "dagster/run-id", "dataproducts/script"
+"""Labels of a pod that a run has made for a script: the run, and that it is one."""
 DISRUPTED = "DisruptionTarget"
 """The condition of a pod that the cluster has taken away."""
 

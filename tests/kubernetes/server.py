@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -96,6 +97,7 @@ class Cluster:
         self.made: list[dict[str, Any]] = []
         self.faults: list[tuple[str, int]] = []
         self.fate: Fate = running
+        self.calls_modules = False  # rather than executing them, which takes longer to begin than to do
         self._lock = threading.RLock()
         self._version = 0
         self._fates: list[threading.Thread] = []
@@ -144,7 +146,7 @@ class Cluster:
             self.delete(pod)
         for kept in (self.jobs, self.events, self.secrets, self.requests, self.asked, self.made, self.faults, self._fates):
             kept.clear()  # type: ignore[attr-defined]
-        self.fate = running
+        self.fate, self.calls_modules = running, False
 
     # What the API does
 
@@ -200,9 +202,16 @@ class Cluster:
         manifest["status"] = {"phase": "Pending"}
         self._touch(manifest)
         pod = self.pods[manifest["metadata"]["name"]] = Pod(manifest)
-        thread = threading.Thread(target=self.fate, args=(self, pod), daemon=True)
+        thread = threading.Thread(target=self._befall, args=(self.fate, pod), daemon=True)
         self._fates.append(thread)
         thread.start()
+
+    def _befall(self, fate: Fate, pod: Pod) -> None:
+        try:
+            fate(self, pod)
+        except Exception as error:
+            self.status(pod, "Failed", reason="TestIsWrong", message=repr(error))
+            raise
 
     def _follow(self, pod: Pod) -> None:
         """The job controller, with a backoffLimit of 0."""
@@ -298,6 +307,23 @@ def ended(cluster: Cluster, pod: Pod) -> None:
     cluster.status(pod, "Succeeded", containerStatuses=[_status(pod.containers[0], terminated={"exitCode": 0, "reason": "Completed"})])
 
 
+def at(container: str, *lines: str, **state: Any) -> Fate:
+    """It comes to this container, which writes these lines and then is `terminated`, or does what else its state says."""
+
+    def becomes(cluster: Cluster, pod: Pod) -> None:
+        every = [*pod.init_containers, *pod.containers]
+        place = [one["name"] for one in every].index(container)
+        for line in lines:
+            pod.say(container, line)
+        before = [_status(one, terminated={"exitCode": 0, "reason": "Completed"}) for one in every[:place]]
+        statuses = [*before, _status(every[place], **state)]
+        inits = len(pod.init_containers)
+        phase = "Failed" if state.get("terminated", {}).get("exitCode") else "Running" if place >= inits else "Pending"
+        cluster.status(pod, phase, initContainerStatuses=statuses[:inits], containerStatuses=statuses[inits:])
+
+    return becomes
+
+
 def executed(cluster: Cluster, pod: Pod) -> None:
     """Its containers are executed, one after the other, as processes with their variables; empty volumes are folders."""
     done: list[dict[str, Any]] = []
@@ -336,8 +362,13 @@ def _execute(cluster: Cluster, pod: Pod, container: dict[str, Any]) -> int:
         variables |= cluster.secrets.get(source.get("secretRef", {}).get("name", ""), {})
     for one in container.get("env", []):
         chosen = one.get("valueFrom", {}).get("secretKeyRef")
-        variables[one["name"]] = cluster.secrets[chosen["name"]][chosen["key"]] if chosen else here(one.get("value", ""))
+        if chosen is None:
+            variables[one["name"]] = here(one.get("value", ""))
+        elif chosen["key"] in cluster.secrets[chosen["name"]] or not chosen.get("optional"):
+            variables[one["name"]] = cluster.secrets[chosen["name"]][chosen["key"]]
     command = [here(part) for part in (*container.get("command", []), *container.get("args", []))]
+    if cluster.calls_modules and command[1] == "-m":
+        return int(import_module(command[2]).main(*command[3:]))
     folder = here(container.get("workingDir", str(pod.folder)))
     with subprocess.Popen(
         command,

@@ -404,7 +404,7 @@ def test_a_run_that_takes_too_long_is_ended_and_not_run_again(started, productio
 def test_a_run_that_is_cancelled_takes_the_pods_of_its_scripts_along(started, production, cluster) -> None:
     run = started("shop/sales")
     script = {
-        "metadata": {"name": "script", "labels": {"dagster/run-id": run.run_id, "dataproducts/script": "sales"}},
+        "metadata": {"name": "script", "labels": {"dagster/run-id": run.run_id, "dataproducts/script": "true"}},
         "spec": {"containers": [{"name": "script", "image": IMAGE}]},
     }
     cluster.answer("POST", f"/api/v1/namespaces/{server.NAMESPACE}/pods", {}, script)
