@@ -33,7 +33,7 @@ class ScriptRun(Run):
         yield lambda partition, **frames: self._result(context, place, partition, frames)
 
     def _place(self, context: dg.AssetExecutionContext) -> Place:
-        if settings.scripts_run_as() == "process":
+        if settings.run_as(settings.SCRIPTS) == "process":
             return Here()
         from dataproducts.kubernetes.script_pod import ScriptPods
 

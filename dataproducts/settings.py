@@ -10,7 +10,7 @@ from typing import Literal
 
 from dataproducts.errors import ConfigurationError, UnknownDataset
 
-SCRIPTS = "DATAPRODUCTS_SCRIPTS"
+SCRIPTS, STEPS = "DATAPRODUCTS_SCRIPTS", "DATAPRODUCTS_STEPS"
 _ENVIRONMENTS = ("local", "gcp")
 
 
@@ -66,11 +66,11 @@ def sql_engine() -> Literal["duckdb", "bigquery"]:
     return "bigquery" if name == "bigquery" or (not name and is_there) else "duckdb"
 
 
-def scripts_run_as() -> Literal["process", "pod"]:
-    """How scripts are run, DATAPRODUCTS_SCRIPTS: as a process, or as a pod where Dagster's run launcher for Kubernetes has said so."""
-    name = os.environ.get(SCRIPTS) or "process"
+def run_as(variable: str) -> Literal["process", "pod"]:
+    """How scripts are run (DATAPRODUCTS_SCRIPTS), or steps (DATAPRODUCTS_STEPS): where the launcher of a run says pod, as pods."""
+    name = os.environ.get(variable) or "process"
     if name not in ("process", "pod"):
-        raise ConfigurationError(f"{SCRIPTS} is {name!r}, and scripts are run as nothing like that; set it to process or pod")
+        raise ConfigurationError(f"{variable} is {name!r}, and nothing is run like that; set it to process or pod")
     return "pod" if name == "pod" else "process"
 
 

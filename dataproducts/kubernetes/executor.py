@@ -9,7 +9,8 @@ import dagster as dg
 from dagster._core.execution.retries import RetryMode, get_retries_config
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.executor.init import InitExecutorContext
-from dagster._core.launcher import RunLauncher
+
+from dataproducts import settings
 
 if TYPE_CHECKING:
     from dagster._core.execution.context.system import PlanOrchestrationContext
@@ -35,8 +36,8 @@ class ProductExecutor(dg.Executor):
         yield from executor.execute(plan_context, execution_plan)
 
     def _isolated(self, plan: ExecutionPlan) -> dict[str, Any] | None:
-        """The pod of each step by its op; None where all are executed here."""
-        if not _is_of_kubernetes(self._init.instance.run_launcher):
+        """The pod of each step by its op; None where all are executed here, which takes no right to make pods."""
+        if settings.run_as(settings.STEPS) == "process":
             return None
         from dataproducts.kubernetes.needs import of_entities, step_config
 
@@ -52,10 +53,7 @@ class ProductExecutor(dg.Executor):
             ]
             for step in steps
         }
-        needs = {name: of_entities(entities, metadata) for name, entities in made.items()}
-        if all(one.runtime.isolate == "run" for one in needs.values()):
-            return None
-        return {name: step_config(one) for name, one in needs.items()}
+        return {name: step_config(of_entities(entities, metadata)) for name, entities in made.items()}
 
     def _as_pods(self, configs: Mapping[str, Any]) -> dg.Executor:
         from dagster_k8s import k8s_job_executor
@@ -70,8 +68,3 @@ class ProductExecutor(dg.Executor):
 def product_executor(init_context: InitExecutorContext) -> dg.Executor:
     """The steps of a run in one process; as pods where `isolate: steps` stands in a product's `runtime` and runs are launched there."""
     return ProductExecutor(init_context)
-
-
-def _is_of_kubernetes(launcher: RunLauncher) -> bool:
-    """Asked without loading what is needed only there."""
-    return any(f"{kind.__module__}.{kind.__name__}" == "dagster_k8s.launcher.K8sRunLauncher" for kind in type(launcher).__mro__)

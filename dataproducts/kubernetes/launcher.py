@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import dagster as dg
-from dagster._core.launcher import LaunchRunContext, ResumeRunContext
+from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import MAX_RETRIES_TAG, MAX_RUNTIME_SECONDS_TAG, RETRY_NUMBER_TAG
 from dagster_k8s import K8sRunLauncher
@@ -26,6 +26,7 @@ from dataproducts.kubernetes.trouble import Trouble, trouble
 
 NEEDS = "dataproducts/needs"
 """The tag of a run with what it needs."""
+_STEP = "app.kubernetes.io/component=step_worker"
 _TTL_SECONDS = 3600
 _SECOND_CHANCE = "1"
 
@@ -43,9 +44,15 @@ class ProductRunLauncher(K8sRunLauncher):
         """Launch a run. Raises DeclarationError where its products cannot share one, ConfigurationError where they are not to be seen."""
         super().launch_run(context._replace(dagster_run=self._tagged(context.dagster_run, context.workspace)))
 
-    def resume_run(self, context: ResumeRunContext) -> None:
-        """Launch a run again whose Job has gone."""
-        super().resume_run(context._replace(dagster_run=self._tagged(context.dagster_run, context.workspace)))
+    @property
+    def supports_resume_run(self) -> bool:
+        """A run that was lost is run again, and begins where it stopped; to be resumed its pod would need a token for the cluster."""
+        return False
+
+    @property
+    def supports_run_worker_crash_recovery(self) -> bool:
+        """As above."""
+        return False
 
     def get_container_context_for_run(self, dagster_run: dg.DagsterRun) -> K8sContainerContext:
         """What a run's Job is made of."""
@@ -155,8 +162,7 @@ class ProductRunLauncher(K8sRunLauncher):
         return Trouble("lost", "has ended, and the run has not" if pods else "is gone: somebody, or the cluster, has deleted it")
 
     def _job(self, run: dg.DagsterRun) -> tuple[str, str]:
-        attempt = self._get_resume_attempt_number(run)
-        name = get_job_name_from_run_id(run.run_id, resume_attempt_number=attempt)  # type: ignore[no-untyped-call]
+        name = get_job_name_from_run_id(run.run_id)  # type: ignore[no-untyped-call]
         return name, self.get_container_context_for_run(run).namespace or self.job_namespace
 
     def _limit_retries(self, run: dg.DagsterRun, most: str) -> None:
@@ -165,12 +171,15 @@ class ProductRunLauncher(K8sRunLauncher):
             self._instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: most})
 
     def _clear(self, run: dg.DagsterRun, namespace: str) -> None:
-        """Take away the pods of scripts whose run is no longer there to do it."""
-        core = self._api_client.core_api
+        """Take away the pods of scripts and the Jobs of steps whose run is no longer there to do it."""
+        client, of_run = self._api_client, f"{pod.RUN_ID}={run.run_id}"
         with suppress(ApiException):
-            for one in core.list_namespaced_pod(namespace, label_selector=f"{pod.RUN_ID}={run.run_id},{pod.SCRIPT}=true").items:
+            for one in client.core_api.list_namespaced_pod(namespace, label_selector=f"{of_run},{pod.SCRIPT}=true").items:
                 with suppress(ApiException):
-                    core.delete_namespaced_pod(one.metadata.name, namespace)
+                    client.core_api.delete_namespaced_pod(one.metadata.name, namespace)
+            for job in client.batch_api.list_namespaced_job(namespace, label_selector=f"{of_run},{_STEP}").items:
+                with suppress(ApiException):
+                    client.delete_job(job_name=job.metadata.name, namespace=namespace)
 
 
 def _context(config: Mapping[str, Any]) -> K8sContainerContext:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 
 from dataproducts import settings
 from dataproducts.errors import DeclarationError
 from dataproducts.kubernetes import pod
-from dataproducts.product_facts import PODS, RUNTIME, Resources, Runtime, kibibytes
+from dataproducts.product_facts import PODS, RUNTIME, NodeLabel, Resources, Runtime, Setting, kibibytes
 
-T = TypeVar("T")
 _GRACE_SECONDS = 3600
 """So much later than Dagster, which says why, the cluster ends a run."""
 
@@ -59,18 +58,21 @@ def together(products: Mapping[str, Runtime]) -> Runtime:
         return Runtime()
     every = list(products.values())
 
-    def one(of: Callable[[Runtime], Iterable[tuple[str, T]]], what: str) -> dict[str, T]:
-        found: dict[str, tuple[str, T]] = {}
+    def one(of: Callable[[Runtime], Iterable[tuple[str, str]]]) -> dict[str, str]:
+        found: dict[str, tuple[str, str]] = {}
         for product, runtime in products.items():
             for name, value in of(runtime):
-                first = found.setdefault(name, (product, value))
-                if first[1] != value:
+                other, before = found.setdefault(name, (product, value))
+                if before != value:
                     raise DeclarationError(
-                        f"{first[0]} and {product} cannot share a run: their {what} are {first[1]!r} and {value!r}; materialize them apart"
+                        f"{other} and {product} cannot share a run: {name} is {before!r} for one and {value!r} for the other; "
+                        "materialize them apart"
                     )
         return {name: value for name, (_, value) in found.items()}
 
-    accounts = one(lambda r: [("", r.service_account)] if r.service_account else [], "service accounts")
+    accounts = one(lambda r: [("service account", r.service_account)] if r.service_account else [])
+    environment = one(lambda r: [(e.name, e.value) for e in r.environment])
+    labels = one(lambda r: [(f"node label {label.name}", label.value) for label in r.node_labels])
     return Runtime(
         resources=Resources(
             cpu=max((r.resources.cpu for r in every), key=_thousandths),
@@ -79,11 +81,11 @@ def together(products: Mapping[str, Runtime]) -> Runtime:
             scratch=max((r.resources.scratch for r in every), key=kibibytes),
         ),
         secrets=tuple(dict.fromkeys(name for r in every for name in r.secrets)),
-        environment=tuple(one(lambda r: [(e.name, e) for e in r.environment], "variables").values()),
+        environment=tuple(Setting(name=name, value=value) for name, value in environment.items()),
         retries=max(r.retries for r in every),
         deadline_minutes=max(r.deadline_minutes for r in every),
-        service_account=accounts.get(""),
-        node_labels=tuple(one(lambda r: [(e.name, e) for e in r.node_labels], "node labels").values()),
+        service_account=accounts.get("service account"),
+        node_labels=tuple(NodeLabel(name=name.removeprefix("node label "), value=value) for name, value in labels.items()),
         isolate="steps" if any(r.isolate == "steps" for r in every) else "run",
     )
 
@@ -92,7 +94,8 @@ def run_config(needs: Needs) -> dict[str, Any]:
     """The pod of a run, in the words of dagster-k8s, besides its security; one whose steps have pods of their own only waits for them."""
     if needs.runtime.isolate == "run":
         return _config(needs, makes_pods=needs.scripts)
-    return _config(replace(needs, runtime=needs.runtime.model_copy(update={"resources": Resources()})), makes_pods=True)
+    waiting = replace(needs, runtime=needs.runtime.model_copy(update={"resources": Resources()}))
+    return _config(waiting, makes_pods=True, **{settings.STEPS: "pod"})
 
 
 def step_config(needs: Needs) -> dict[str, Any]:
@@ -101,11 +104,11 @@ def step_config(needs: Needs) -> dict[str, Any]:
     return {**config, **{part: {**config[part], **held} for part, held in security_config().items()}}
 
 
-def _config(needs: Needs, *, makes_pods: bool) -> dict[str, Any]:
+def _config(needs: Needs, *, makes_pods: bool, **further: str) -> dict[str, Any]:
     runtime = needs.runtime
     volume, mount = pod.scratch(runtime)
     labels = pod.labels(needs.products)
-    variables = {"TMPDIR": pod.SCRATCH_FOLDER, **{one.name: one.value for one in runtime.environment}}
+    variables = {**pod.variables(runtime), **{one.name: one.value for one in runtime.environment}, **further}
     if needs.scripts:
         variables[settings.SCRIPTS] = "pod"
     return {

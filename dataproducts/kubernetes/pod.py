@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from dataproducts.product_facts import kibibytes
+
 if TYPE_CHECKING:
     from dataproducts.product_facts import Runtime
 
@@ -42,6 +44,12 @@ def resources(runtime: Runtime) -> dict[str, Any]:
         "requests": {"cpu": asked.cpu, "memory": asked.memory, "ephemeral-storage": asked.scratch},
         "limits": {"memory": asked.most_memory, "ephemeral-storage": asked.scratch},
     }
+
+
+def variables(runtime: Runtime) -> dict[str, str]:
+    """What programs go by that would otherwise see the whole node: where to put what is too large for memory, and how much that is."""
+    half = kibibytes(runtime.resources.most_memory) // 2048
+    return {"TMPDIR": SCRATCH_FOLDER, "DATAPRODUCTS_DUCKDB_MEMORY": f"{half}MiB"}
 
 
 def nodes(runtime: Runtime) -> dict[str, Any]:

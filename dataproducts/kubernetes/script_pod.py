@@ -199,10 +199,8 @@ class ScriptPods:
                 return Ended(0, tuple(log.lines), stopped="time")
             waiting_since = (waiting_since or now) if wrong is not None and wrong.kind in ("image", "container") else None
             if (stage != SCRIPT and now - since > _START_SECONDS) or (waiting_since and now - waiting_since > _WAITING_SECONDS):
-                reason = (
-                    wrong.text if wrong is not None else f"has not started its container {stage} within {_START_SECONDS // 60:g} minutes"
-                )
-                return Ended(0, tuple(log.lines), trouble=f"its pod {reason}")
+                late = f"is still at its container {stage} after {_START_SECONDS / 60:g} minutes"
+                return Ended(0, tuple(log.lines), trouble=f"its pod {wrong.text if wrong is not None else late}")
             time.sleep(_POLL)
 
     def _ended(self, name: str, task: Task, wrong: Trouble, found: Any, log: _Log) -> Ended:

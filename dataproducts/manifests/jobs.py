@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataproducts.cron import sound_lines
 from dataproducts.errors import DeclarationError
-from dataproducts.kubernetes.pod import SCRATCH_FOLDER
+from dataproducts.kubernetes import pod
 from dataproducts.port_asset import offered
 from dataproducts.ports.bigquery.declaration import BigQuery
 from dataproducts.ports.kafka.reading import TopicInput
@@ -96,7 +96,7 @@ def needs(product: DataProduct) -> Needs:
 def workload(facts: ProductFacts, given: Mapping[str, str]) -> Workload:
     """What the jobs of a product get; `given` are variables of the platform, and the product's own come last and win."""
     runtime = facts.runtime
-    fixed = {"DATAPRODUCTS_ENV": "gcp", "DAGSTER_HOME": INSTANCE_FOLDER, "TMPDIR": SCRATCH_FOLDER}
+    fixed = {"DATAPRODUCTS_ENV": "gcp", "DAGSTER_HOME": INSTANCE_FOLDER, **pod.variables(runtime)}
     return Workload(
         variables={**fixed, **given, **{one.name: one.value for one in runtime.environment}},
         secrets=(INSTANCE_SECRET, *runtime.secrets),

@@ -222,7 +222,7 @@ class Script:
 
     def _refuse(self, ended: process.Ended, where: str) -> None:
         if ended.trouble:
-            raise SourceError(f"{where}: {self.what}: {ended.trouble}{_saying(ended)}; nothing was stored")
+            raise SourceError(f"{where}: {self.what}: {ended.trouble}{_saying(ended) if ended.last else ''}; nothing was stored")
         if ended.stopped == "time":
             raise SourceError(
                 f"{where}: {self.what} did not end within {_spelled(self.timeout)} and was stopped{_saying(ended)}; nothing was stored"

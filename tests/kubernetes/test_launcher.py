@@ -23,6 +23,7 @@ from dagster._daemon.auto_run_reexecution.auto_run_reexecution import consume_ne
 from dagster._daemon.monitoring import run_monitoring
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
+from dataproducts import settings
 from dataproducts.errors import DeclarationError
 from tests.conftest import FACTS, PUBLIC
 from tests.kubernetes import server
@@ -254,6 +255,7 @@ def test_a_run_asked_for_in_the_ui_has_what_product_yaml_says(launch, cluster) -
     }
     assert (pod["serviceAccountName"], pod["nodeSelector"]) == ("shop", {"disk": "fast"})
     assert {"name": "SHOP_MODE", "value": "on"} in container["env"]
+    assert {"name": "DATAPRODUCTS_DUCKDB_MEMORY", "value": "2048MiB"} in container["env"]  # which would take half of the node's
     assert {"secretRef": {"name": "shop-database"}} in container["envFrom"]
     assert {"name": "scratch", "emptyDir": {"sizeLimit": "20Gi"}} in pod["volumes"]
     assert (run.tags["dagster/max_retries"], run.tags["dagster/max_runtime"]) == ("3", "5400")
@@ -303,7 +305,7 @@ def test_a_run_of_two_products_has_the_most_of_each_and_may_go_where_either_may(
 
 
 def test_products_that_are_different_users_of_the_cluster_share_no_run(launch, cluster, production) -> None:
-    with pytest.raises(DeclarationError, match="shop and till cannot share a run: their service accounts are 'shop' and 'till'"):
+    with pytest.raises(DeclarationError, match="shop and till cannot share a run: service account is 'shop' for one and 'till'"):
         launch("shop/sales", "till/sales")
     assert cluster.made == []
     (record,) = production.get_run_records(limit=1)
@@ -388,6 +390,20 @@ def test_a_run_goes_on_while_the_cluster_does_not_answer(started, production, cl
     assert look(run) == ""
 
 
+def test_the_launcher_asks_of_the_cluster_only_what_its_role_lets_it(started, production, cluster, look, again) -> None:
+    cluster.fate = server.evicted
+    run = started("shop/sales")
+    look(run)
+    retried = again(run)
+    assert retried is not None
+    cluster.fate = server.unschedulable
+    look(retried, minutes=3)
+    production.run_launcher.terminate(started("shop/sales").run_id)
+    assert cluster.asked <= {
+        "create jobs", "get jobs/status", "list jobs", "delete jobs", "list pods", "get pods/log", "delete pods", "list events",
+    }  # fmt: skip
+
+
 def test_a_run_that_goes_well_is_left_alone(started, production, look) -> None:
     run = started("shop/sales")
     assert look(run, minutes=60) == ""
@@ -423,7 +439,7 @@ def test_a_broken_contract_is_never_run_again(launch, production, again) -> None
 # Steps as pods of their own
 
 
-def test_a_heavy_products_steps_are_pods_with_what_it_needs_and_its_run_only_waits(launch, production, cluster) -> None:
+def test_a_heavy_products_steps_are_pods_with_what_it_needs_and_its_run_only_waits(launch, production, cluster, monkeypatch) -> None:
     run = launch("heavy/sales")
     (waiting,) = cluster.made
     assert pod_of(waiting)["containers"][0]["resources"]["limits"]["memory"] == "1024Mi"
@@ -440,6 +456,8 @@ def test_a_heavy_products_steps_are_pods_with_what_it_needs_and_its_run_only_wai
         production.report_dagster_event(event, run_id=run.run_id)
 
     cluster.fate = fails
+    assert {"name": settings.STEPS, "value": "pod"} in pod_of(waiting)["containers"][0]["env"]
+    monkeypatch.setenv(settings.STEPS, "pod")
     assert not executed(run, production)
     _, step = cluster.made
     assert step["metadata"]["labels"]["dagster/op"] == "heavy__sales"
@@ -450,8 +468,26 @@ def test_a_heavy_products_steps_are_pods_with_what_it_needs_and_its_run_only_wai
     assert step["spec"]["template"]["metadata"]["labels"]["egress.dataproducts/heavy"] == "true"
 
 
-def test_a_products_steps_are_executed_in_its_runs_own_process_by_default(launch, production, cluster) -> None:
+def test_steps_do_not_outlive_the_run_that_waits_for_them(started, cluster, look) -> None:
+    run = started("heavy/sales")
+    (waiting,) = cluster.pods.values()
+    labels = {"dagster/run-id": run.run_id, "app.kubernetes.io/component": "step_worker"}
+    template = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "dagster", "image": IMAGE}]}}
+    step = {"metadata": {"name": "step", "labels": labels}, "spec": {"template": template}}
+    cluster.answer("POST", f"/apis/batch/v1/namespaces/{server.NAMESPACE}/jobs", {}, step)
+    cluster.delete(waiting)
+    assert "its pod is gone" in look(run)
+    assert (list(cluster.jobs), cluster.pods) == ([f"dagster-run-{run.run_id}"], {})
+
+
+def test_a_run_is_executed_in_its_own_process_without_a_right_to_make_pods(launch, production, cluster, monkeypatch) -> None:
     run = launch("shop/sales")
-    assert executed(run, production)
+    monkeypatch.setattr(type(production.run_launcher), "__init__", _without_token)
+    with dg.DagsterInstance.from_ref(production.get_ref()) as of_pod:
+        assert executed(run, of_pod)
     assert len(cluster.made) == 1
     assert any("Executing steps in process" in (entry.message or "") for entry in production.all_logs(run.run_id))
+
+
+def _without_token(*_: Any, **__: Any) -> None:
+    raise FileNotFoundError("/var/run/secrets/kubernetes.io/serviceaccount/token")
