@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import secrets
 import signal
@@ -36,6 +37,7 @@ from dataproducts.ports.package.place import place
 from dataproducts.product_facts import ProductFacts, kibibytes
 from dataproducts.scripts.process import KEPT_LINES, LONGEST_LINE, Ended, hidden
 from dataproducts.scripts.task import Requirements, Say, Task
+from dataproducts.secret_references import SCHEME
 
 BRING, SCRIPT, HAND_OVER = "bring", "script", "hand-over"
 """The containers of a script's pod, in the order in which they run."""
@@ -160,6 +162,11 @@ class ScriptPods:
     def _secrets(self, task: Task) -> list[dict[str, Any]]:
         """By reference to each secret that the run has, since which of them has it is not ours to see; no value stands in the manifest."""
         there = [one["secret_ref"]["name"] for one in self.of_run.container_config.get("env_from", []) if "secret_ref" in one]
+        if (named := next((one for one in task.secrets if os.environ.get(one, "").startswith(SCHEME)), None)) is not None:
+            raise ConfigurationError(
+                f"{task.where}: {named} names a secret of Secret Manager, and {task.what} is a pod, which takes the cluster's own; "
+                "let `runtime: secrets` in product.yaml name one that holds the value"
+            )
         if task.secrets and not there:
             raise ConfigurationError(
                 f"{task.where}: {task.what} needs the secret {min(task.secrets)}, and a pod has those of `runtime: secrets`; "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.kubernetes import server
 
@@ -23,3 +24,12 @@ def cluster(served: tuple[server.Cluster, Path]) -> Iterator[server.Cluster]:
     found, _ = served
     yield found
     found.clear()
+
+
+@pytest.fixture(scope="session")
+def may() -> Callable[[str], set[str]]:
+    """What a role of the deployment lets its holder do, as "create pods"."""
+    rights = Path(__file__).parents[2] / "deploy/kubernetes/base/rights/rights.yaml"
+    documents = [one for one in yaml.safe_load_all(rights.read_text()) if one["kind"] == "Role"]
+    roles = {one["metadata"]["name"]: one["rules"] for one in documents}
+    return lambda name: {f"{verb} {resource}" for rule in roles[name] for resource in rule["resources"] for verb in rule["verbs"]}

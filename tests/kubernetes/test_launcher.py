@@ -390,7 +390,7 @@ def test_a_run_goes_on_while_the_cluster_does_not_answer(started, production, cl
     assert look(run) == ""
 
 
-def test_the_launcher_asks_of_the_cluster_only_what_its_role_lets_it(started, production, cluster, look, again) -> None:
+def test_the_deployment_lets_the_daemon_and_the_webserver_do_what_the_launcher_does(started, production, cluster, look, again, may) -> None:
     cluster.fate = server.evicted
     run = started("shop/sales")
     look(run)
@@ -398,10 +398,11 @@ def test_the_launcher_asks_of_the_cluster_only_what_its_role_lets_it(started, pr
     assert retried is not None
     cluster.fate = server.unschedulable
     look(retried, minutes=3)
-    production.run_launcher.terminate(started("shop/sales").run_id)
-    assert cluster.asked <= {
-        "create jobs", "get jobs/status", "list jobs", "delete jobs", "list pods", "get pods/log", "delete pods", "list events",
-    }  # fmt: skip
+    assert {"create jobs", "delete jobs", "list events"} <= cluster.asked <= may("launch-runs")
+    run = started("shop/sales")
+    cluster.asked.clear()
+    production.run_launcher.terminate(run.run_id)
+    assert {"delete jobs", "delete pods"} <= cluster.asked <= may("end-runs")
 
 
 def test_a_run_that_goes_well_is_left_alone(started, production, look) -> None:

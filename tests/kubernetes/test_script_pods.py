@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import dataproducts as dp
-from dataproducts import settings
+from dataproducts import secret_references, settings
 from dataproducts.errors import DeclarationError, SourceError
 from dataproducts.kubernetes import script_pod
 from dataproducts.kubernetes.script_pod import ScriptPods
@@ -144,6 +144,14 @@ with open_dagster_pipes() as pipes:
     assert "the token is ***" in run.text
     assert "brewed" in run.text
     assert "s3cret-token" not in run.text + str(cluster.made)
+
+
+def test_a_secret_that_is_not_the_clusters_own_is_asked_for_there(script, ran, cluster, monkeypatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "sm://shop-prod/token")
+    monkeypatch.setattr(secret_references, "_read", lambda *_: "s3cret-token")
+    said = ran(script(secrets=["SHOP_TOKEN"])).failure
+    assert "SHOP_TOKEN names a secret of Secret Manager, and job.py is a pod, which takes the cluster's own" in said
+    assert cluster.made == []
 
 
 def test_a_pod_has_what_product_yaml_says_and_can_do_no_harm(facts_file, cluster, production, materialize) -> None:
@@ -367,7 +375,8 @@ def test_lines_are_passed_on_once_however_often_a_log_is_read(script, ran, clust
     assert [line for line in messages if line in ("first", "second", "third", "fourth")] == ["first", "second", "third", "fourth"]
 
 
-def test_a_run_asks_of_the_cluster_only_what_its_role_lets_it(script, ran, cluster) -> None:
+def test_the_deployment_lets_a_run_do_what_its_scripts_take(script, ran, cluster, may) -> None:
     cluster.fate = server.executed
     assert ran(script("open('sales.csv', 'w').write('name,amount\\nx,1\\n')")).success
-    assert cluster.asked == {"create pods", "get pods", "get pods/log", "delete pods"}
+    assert {"create pods", "get pods", "get pods/log", "delete pods"} == cluster.asked
+    assert cluster.asked <= may("launch-runs")
