@@ -12,8 +12,10 @@ from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import class_from_code_pointer
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.utils import pg_url_from_config
 
-from dataproducts.manifests.jobs import SCRATCH_FOLDER
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
 from tests.deploy.conftest import Databases
 from tests.deploy.kustomize import KUBERNETES
 
@@ -44,9 +46,8 @@ def test_dagster_takes_every_setting_and_every_class_takes_its_own(folder: Path)
     reference = InstanceRef.from_dir(str(folder))
     assert type(reference.local_artifact_storage).__name__ == "LocalArtifactStorage"
     assert reference.local_artifact_storage.base_dir.startswith(SCRATCH_FOLDER)
-    where = settings["storage"]["postgres"]["postgres_db"]
-    assert where["scheme"] == "postgresql+psycopg2"  # test_retention.py stores events through it
-    assert {one["env"] for one in where.values() if isinstance(one, dict)} == {name for name in VARIABLES if name.startswith("DAGSTER_PG_")}
+    storage = process_config(resolve_to_config_type(DagsterPostgresStorage.config_type()), settings["storage"]["postgres"])
+    assert pg_url_from_config(storage.value) == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
 
 
 def test_a_broken_contract_is_never_run_again_and_a_lost_pod_is(folder: Path) -> None:

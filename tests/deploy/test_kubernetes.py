@@ -10,7 +10,8 @@ import yaml
 
 from dataproducts import settings
 from dataproducts.catalog.web.catalog import VARIABLES
-from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET, SCRATCH_FOLDER, SETTINGS
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET, SETTINGS
 from tests.deploy.kustomize import KUBERNETES, ROOT, Cluster, command
 
 pytestmark = pytest.mark.skipif(command() is None, reason="needs kubectl or kustomize")
