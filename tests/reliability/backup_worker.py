@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dataproducts.backup import folder
@@ -37,7 +38,7 @@ def main(lived: str, home: str, first: str, many: str) -> None:
         catalog = Path(shutil.copyfile(lived, place / "catalog.db"))
         _use(catalog)
         taken = place / "backup"
-        killed += _killed(lambda: back_up(taken), chance.uniform(0, _seconds(lambda: back_up(place / "timed"))))
+        killed += _killed(partial(back_up, taken), chance.uniform(0, _seconds(partial(back_up, place / "timed"))))
         if taken.exists():
             folder.checked(taken)
         else:
