@@ -36,7 +36,7 @@ def lines(connection: sa.Connection, name: str) -> Iterator[str]:
     key = inspector.get_pk_constraint(name)["constrained_columns"]
     order = [sa.collate(table.c[column], "C") if column in bytewise else table.c[column] for column in key]
     query = sa.select(*(table.c[column] for column in sorted(columns))).order_by(*order)
-    for row in connection.execution_options(yield_per=_AT_ONCE).execute(query).mappings():
+    for row in connection.execute(query, execution_options={"yield_per": _AT_ONCE}).mappings():
         yield t.canonical({column: bool(value) if column in truths and value is not None else value for column, value in row.items()})
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
+from dataproducts.backup import catalog as kept
 from dataproducts.catalog import people, register, tokens
 from dataproducts.catalog import tables as t
+from dataproducts.catalog.database import Database
+from dataproducts.catalog.migrations import HEAD
 from dataproducts.catalog.store import Store
-from tests.catalog.messages import dataset, delivery, failure, random_history
+from tests.catalog.messages import at, dataset, delivery, failure, random_history
+
+FOLDER = Path(__file__).parents[1] / "data" / "catalog"
 
 
 def live(store: Store, seed: int = 1, length: int = 60) -> None:
@@ -27,3 +34,22 @@ def live(store: Store, seed: int = 1, length: int = 60) -> None:
     register.put(store, entry, "stat")
     with store.database.writing() as connection:
         connection.execute(sa.insert(t.usage), [{"subject": subject, "day": "2026-11-01", "views": 3}])
+
+
+def lines(connection: sa.Connection) -> list[str]:
+    """All rows of a catalog: a line is a table's name and a row of it."""
+    return [f'["{name}",{line}]' for name in kept.names(connection) for line in kept.lines(connection, name)]
+
+
+def main() -> None:
+    """Write down what a catalog of the present revision holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/catalog.db")
+        live(Store(database, lambda: at(1000)), length=15)
+        with database.reading() as connection:
+            (FOLDER / f"{HEAD}.jsonl").write_text("\n".join(lines(connection)) + "\n", encoding="utf-8")
+        database.close()
+
+
+if __name__ == "__main__":
+    main()
