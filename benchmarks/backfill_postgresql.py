@@ -30,11 +30,13 @@ START = date(2025, 1, 1)
 RUNS_AT_ONCE = 2
 _PATIENCE = 900.0  # seconds
 
-# psycopg2, since Dagster's SQL is not such as psycopg 3 takes, which SQLAlchemy chooses otherwise
 DAGSTER_YAML = """\
 storage:
-  postgres:
-    postgres_url: "{url}"
+  custom:
+    module: dataproducts.postgresql
+    class: PostgresStorage
+    config:
+      postgres_url: "{url}"
 run_coordinator:
   module: dagster._core.run_coordinator
   class: QueuedRunCoordinator
@@ -140,7 +142,7 @@ def _backfilled(home: Path, url: str, contestant: Callable[[Path, int], Any], pa
     from dagster._core.execution.backfill import PartitionBackfill
     from dagster._core.storage.dagster_run import FINISHED_STATUSES, RunsFilter
 
-    (home / "dagster.yaml").write_text(DAGSTER_YAML.format(url=url.replace("+psycopg", "+psycopg2"), runs=RUNS_AT_ONCE), encoding="utf-8")
+    (home / "dagster.yaml").write_text(DAGSTER_YAML.format(url=url.replace("+psycopg", ""), runs=RUNS_AT_ONCE), encoding="utf-8")
     location = home / "location.py"
     location.write_text(_LOCATION.format(contestant=contestant.__name__, home=str(home), partitions=partitions), encoding="utf-8")
     environment = {**os.environ, "DAGSTER_HOME": str(home), "DATAPRODUCTS_HOME": str(home), "PYTHONWARNINGS": "ignore"}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -88,25 +88,28 @@ class Outcome:
 @click.option("--assets", default=3_000, show_default=True, type=click.IntRange(1))
 @click.option("--materializations", default=20_000, show_default=True, type=click.IntRange(1))
 @click.option("--every", default=45.0, show_default=True, help="Seconds from one fault to the next.")
+@click.option("--minutes", type=float, help="When no more runs are begun; what was begun is made and counted.")
 @click.option("--seed", default=1, show_default=True)
-def main(assets: int, materializations: int, every: float, seed: int) -> None:
+def main(assets: int, materializations: int, every: float, minutes: float | None, seed: int) -> None:
     """Run it and print what was found; exit status 1 where anything is lost."""
     if postgres.binaries() is None:
         sys.exit("no PostgreSQL on this machine (apt: postgresql)")
     print(", ".join(f"{name} {value}" for name, value in machine().items()), flush=True)
-    done = soak(assets, materializations, every, seed, say=lambda text: print(text, flush=True))
+    done = soak(assets, materializations, every, seed, minutes, say=lambda text: print(text, flush=True))
     for name, value in done.__dict__.items():
         print(f"{name}: {value}")
     sys.exit(0 if done.is_whole else 1)
 
 
-def soak(assets: int, materializations: int, every: float, seed: int = 1, say: Any = lambda text: None) -> Outcome:
-    """Make so many materializations of so many datasets, with a fault every so many seconds."""
+def soak(
+    assets: int, materializations: int, every: float, seed: int = 1, minutes: float | None = None, say: Any = lambda text: None
+) -> Outcome:
+    """Make so many materializations of so many datasets, with a fault every so many seconds, or what of it can be begun in the minutes."""
     days = max(1, -(-materializations // assets))
     with postgres.server() as server, scratch() as home:
         supervisor = _Supervisor(home, server, jobs(assets, days), random.Random(seed), every, say)
         with supervisor.running(assets):
-            return supervisor.run(assets, days)
+            return supervisor.run(60 * minutes if minutes else None)
 
 
 def jobs(assets: int, days: int) -> list[Job]:
@@ -120,10 +123,10 @@ def jobs(assets: int, days: int) -> list[Job]:
     return [Job(number, *one) for number, one in enumerate([*found, *again])]
 
 
-def editions(assets: int, days: int) -> dict[str, dict[str, int]]:
+def editions(made: Collection[Job]) -> dict[str, dict[str, int]]:
     """By dataset and day, how many versions there are to be."""
-    wanted: dict[str, dict[str, int]] = {name(n): {} for n in range(assets)}
-    for job in jobs(assets, days):
+    wanted: dict[str, dict[str, int]] = {name(n): {} for job in made for n in job.datasets}
+    for job in sorted(made, key=lambda job: job.number):
         first, last = (date.fromisoformat(day) for day in job.days)
         for n in job.datasets:
             for offset in range((last - first).days + 1):
@@ -183,7 +186,7 @@ class _Supervisor:
 
     def __init__(self, home: Path, server: postgres.Postgres, work: list[Job], chance: random.Random, every: float, say: Any) -> None:
         self.home, self.server, self.chance, self.every, self.say = home, server, chance, every, say
-        self.waiting, self.done = deque(work), 0
+        self.waiting, self.begun, self.done = deque(work), set[Job](), 0
         self.faults, self.failed = Faults(), 0
         self.memory: dict[str, list[float]] = {"sensor": [], "catalog": []}
         self.processes: dict[str, subprocess.Popen[str]] = {}
@@ -192,12 +195,13 @@ class _Supervisor:
 
     @contextmanager
     def running(self, assets: int) -> Iterator[None]:
+        """The processes, and a catalog and an instance in which nothing is yet."""
         from dataproducts.catalog import tokens
         from dataproducts.catalog.database import Database
         from dataproducts.catalog.store import Store
 
         catalog, dagster = self.server.new(), self.server.new()
-        (self.home / "dagster.yaml").write_text(DAGSTER_YAML.format(url=dagster.replace("+psycopg", "+psycopg2"), runs=2), encoding="utf-8")
+        (self.home / "dagster.yaml").write_text(DAGSTER_YAML.format(url=dagster.replace("+psycopg", ""), runs=2), encoding="utf-8")
         database = Database(catalog)
         token = tokens.issue(Store(database), TOKEN_NAME, ["publish:dataproducts"])
         database.close()
@@ -232,12 +236,15 @@ class _Supervisor:
             for variable in set(self.environment) - set(kept):
                 del os.environ[variable]
 
-    def run(self, assets: int, days: int) -> Outcome:
+    def run(self, seconds: float | None) -> Outcome:
+        """Until all is made, or all that was begun in so many seconds; then wait for what is still to be published."""
         began = time.perf_counter()
         next_fault, shown = began + self.every, began
         while self.waiting or self.busy:
             self._give_and_take()
             now = time.perf_counter()
+            if seconds is not None and now - began > seconds:
+                self.waiting = deque(job for job in self.waiting if job in self.begun)
             if now >= next_fault:
                 self._fault()
                 next_fault = time.perf_counter() + self.every
@@ -246,21 +253,21 @@ class _Supervisor:
                 self.say(f"{now - began:.0f} s: {self.done} runs done, {len(self.waiting)} wait; {self._sampled()}")
             self._sample()
         self.say(f"{time.perf_counter() - began:.0f} s: all runs are done")
-        lost, doubled, versions = self._against_truth(editions(assets, days))
+        wanted = editions(self.begun)
+        lost, doubled, versions = self._against_truth(wanted)
         behind = self._published(began)
-        seconds = time.perf_counter() - began
+        taken = time.perf_counter() - began
         for one in list(self.processes):
             self._count(one)
         held = {which: (median(of[len(of) // 4 : len(of) // 2]), median(of[-max(1, len(of) // 4) :])) for which, of in self.memory.items()}
         return Outcome(
-            datasets=assets,
-            materializations=sum(len(one) for one in editions(assets, days).values())
-            + sum(1 for one in editions(assets, days).values() for edition in one.values() if edition > 1),
+            datasets=len(wanted),
+            materializations=sum(edition for of in wanted.values() for edition in of.values()),
             versions=versions,
             lost=lost,
             doubled=doubled,
             behind=behind,
-            seconds=round(seconds, 1),
+            seconds=round(taken, 1),
             processor=round(sum(self.spent.values()), 1),
             faults=self.faults,
             failed_runs=self.failed,
@@ -289,6 +296,7 @@ class _Supervisor:
                         self.waiting.appendleft(job)
             elif self.waiting and not any(self.waiting[0].datasets == job.datasets for job in self.busy.values()):
                 self.busy[which] = self.waiting.popleft()
+                self.begun.add(self.busy[which])
                 with suppress(BrokenPipeError):
                     process.stdin.write(self.busy[which].text())
                     process.stdin.flush()
