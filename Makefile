@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: up test check lock kafka bigquery clean help
+.PHONY: up test check lock audit sbom kafka bigquery clean help
 
 help:
 	@echo "make up     set up, run the products on sandbox sources, open Dagster on http://localhost:3000"
 	@echo "make test   set up and run the tests"
 	@echo "make check  lint and type check"
 	@echo "make lock   resolve the dependencies again into requirements.lock"
+	@echo "make audit  ask a database of advisories about every package of the lock"
+	@echo "make sbom   write a bill of materials of the lock, dist/sbom.cdx.json (CycloneDX)"
 	@echo "make kafka  run a real Kafka broker of the tests' own (Java 17, Maven), for as long as you like"
 	@echo "make bigquery  install the BigQuery emulator of the tests, in an environment of its own"
 
@@ -38,6 +40,16 @@ check: $(VENV)/.installed
 lock: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate -o requirements.lock
+
+audit: $(VENV)/.installed
+	@mkdir -p dist && rm -f dist/audit.json
+	@$(BIN)/uvx -q --from pip-audit==2.10.1 pip-audit -r requirements.lock --no-deps --disable-pip -f json -o dist/audit.json 2>dist/audit.log || true
+	@$(BIN)/python .ci/dependencies.py audit dist/audit.json
+
+sbom: $(VENV)/.installed
+	@mkdir -p dist
+	@$(BIN)/uvx -q --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+	@$(BIN)/python .ci/dependencies.py listed dist/sbom.cdx.json
 
 kafka: $(VENV)/.installed
 	@$(BIN)/python -m tests.kafka

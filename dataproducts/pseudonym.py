@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from dataproducts.errors import ConfigurationError, DeclarationError
+from dataproducts.secret_references import secret_of
 
 PATTERN = r"^[a-z0-9]{1,16}:[0-9a-f]{64}$"
 """What every pseudonym looks like."""
@@ -123,7 +123,7 @@ class Keys:
         Raises ConfigurationError where there is none or one is weak; no key is ever part of the message.
         """
         variable = pseudonym.variable
-        text = os.environ.get(variable, "").strip()
+        text = secret_of(variable).strip()
         remedy = "set it to NAME=KEY, the key being 32 random bytes in base64 (`openssl rand -base64 32`)"
         if not text:
             raise ConfigurationError(f"{dataset}: {variable} is not set, and without it there are no pseudonyms; {remedy}")

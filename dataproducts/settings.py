@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dataproducts.errors import ConfigurationError, UnknownDataset
+from dataproducts.secret_references import secret_of
 
 _ENVIRONMENTS = ("local", "gcp")
 
@@ -81,8 +82,8 @@ def packages() -> str:
 
 
 def required(variable: str, why: str) -> str:
-    """The value of an environment variable, or one sentence that says what it is for."""
-    value = os.environ.get(variable, "")
+    """The value of an environment variable, or of the secret that it names; where it is not set, one sentence that says what it is for."""
+    value = secret_of(variable)
     if not value:
         raise ConfigurationError(f"{variable} is not set; it has to give {why}")
     return value

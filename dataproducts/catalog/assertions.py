@@ -146,8 +146,9 @@ def _dataset(body: DatasetBody, graph: Asserted) -> None:
             graph.edges.add((made, ABOUT, f"concept:{product}/{column.concept}"))
     graph.edges.update({(own, DERIVED_FROM, f"dataset:{name}") for name in body.upstream})
     if body.source is not None:
-        key = f"{product}/source/{body.source.name}"
-        made = graph.node("source", key, body.source.name, description=body.source.description, url=body.source.url)
+        made = graph.node(
+            "source", f"{product}/{body.source.name}", body.source.name, description=body.source.description, url=body.source.url
+        )
         graph.edges.add((own, DERIVED_FROM, made))
     for name, origins in body.column_lineage.items():
         for origin in origins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from dataproducts import settings
 from dataproducts.errors import CatalogUnavailable, ConfigurationError
+from dataproducts.secret_references import secret_of
 
 BUSY_SECONDS = 10
 _WRITER_LOCK = 7_262_021  # any number of our own: PostgreSQL's advisory lock of catalog writers
@@ -23,7 +23,7 @@ _WRITER_LOCK = 7_262_021  # any number of our own: PostgreSQL's advisory lock of
 
 def default_url() -> str:
     """CATALOG_DATABASE_URL, or the SQLite file `catalog.db` under the home."""
-    url = os.environ.get("CATALOG_DATABASE_URL", "")
+    url = secret_of("CATALOG_DATABASE_URL")
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
     if url.startswith("postgresql://"):
@@ -116,22 +116,27 @@ class Database:
                 connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the tables to this version of the code, once; costs a look where there is nothing to do."""
-        if self._migrated:
-            return
+    def migrate(self) -> str | None:
+        """Bring the tables to this version of the code, once; costs a look where there is nothing to do.
+
+        Gives the version that they were of, None where there were none.
+        """
         from dataproducts.catalog.migrations import HEAD, upgrade
 
+        if self._migrated:
+            return HEAD
         with self._writer:
             if self._migrated:
-                return
+                return HEAD
             with _told(), self._writing.begin() as connection:
                 if not self.is_sqlite:
                     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
-                if (head := self._head(connection)) != HEAD:
-                    refuse_newer(head)
+                found = self._head(connection)
+                refuse_newer(found)
+                if found != HEAD:
                     upgrade(connection)
             self._migrated = True
+        return found
 
     def _head(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):

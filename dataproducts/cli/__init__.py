@@ -17,6 +17,7 @@ from dataproducts.cli.manifest import manifest
 from dataproducts.cli.materialize import materialize
 from dataproducts.cli.new import init, new
 from dataproducts.cli.package import package
+from dataproducts.cli.prune import prune
 from dataproducts.cli.quarantine import quarantine
 from dataproducts.cli.read import changes, read
 from dataproducts.cli.reconcile import reconcile
@@ -37,7 +38,8 @@ def cli() -> None:
 
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
-for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, backup, restore, manifest, doctor, new, init):
+_KEEPING = (backup, restore, prune)
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, *_KEEPING, manifest, doctor, new, init):
     cli.add_command(command)
 
 

@@ -58,6 +58,24 @@ def serve(host: str | None, port: int, local: bool) -> None:
 
 
 @catalog.command()
+def migrate() -> None:
+    """Bring the catalog's tables to this version of the code.
+
+    Whatever uses a catalog does so first; as a step of its own it shows that the database is reached and may be changed.
+    """
+    from dataproducts.catalog.database import Database
+    from dataproducts.catalog.migrations import HEAD
+
+    database = Database()
+    try:
+        found = database.migrate()
+    finally:
+        database.close()
+    done = "made" if found is None else "there already" if found == HEAD else f"brought there from {found}"
+    click.echo(f"The catalog's tables are of version {HEAD}: {done}")
+
+
+@catalog.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100), help="Hits to show.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: hits, facets and what was understood.")

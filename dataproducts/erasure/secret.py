@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dataproducts import settings
 from dataproducts.errors import ConfigurationError
+from dataproducts.secret_references import secret_of
 
 VARIABLE = "DATAPRODUCTS_ERASURE_KEY"
 _BYTES = 32
@@ -46,7 +47,7 @@ def secret(*, make: bool = False) -> Secret:
 
     With `make` that file is made where there is none, readable by its owner only. Raises ConfigurationError where there is no key.
     """
-    if text := os.environ.get(VARIABLE, "").strip():
+    if text := secret_of(VARIABLE).strip():
         return _parsed(text, VARIABLE)
     path = settings.home() / "erasure.key"
     if settings.environment() == "local":

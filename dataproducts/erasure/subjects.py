@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -178,19 +178,15 @@ class Erased:
         """Which rows are theirs and go."""
         if self.is_quarantine:
             return pl.Series([self.names(received) for received in frame.get_column("received")], dtype=pl.Boolean)
-        hit = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
-        for one in self.subjects:
-            if set(one.columns) <= set(frame.columns):
-                hit |= one.hits(frame)
-        return hit
+        return _any(self.subjects, frame, Subjects.hits)
+
+    def stays(self, frame: pl.DataFrame) -> pl.Series:
+        """Which rows are theirs and stay, without what is emptied."""
+        return _any(self.emptied, frame, Subjects.hits)
 
     def held(self, frame: pl.DataFrame) -> pl.Series:
         """Which rows stay and still hold what is to be emptied."""
-        held = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
-        for one in self.emptied:
-            if set(one.columns) <= set(frame.columns):
-                held |= one.held(frame)
-        return held
+        return _any(self.emptied, frame, Subjects.held)
 
     def without(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows that are not theirs; of those that stay, without what is emptied."""
@@ -254,6 +250,15 @@ class Erased:
         ends = ("former", "pseudonym")
         alone = [replace(one, columns=(end,), sources=(end,)) for one in self.subjects if len(one.columns) == 1 for end in ends]
         return replace(self, dataset=f"{self.dataset}/pseudonyms", subjects=tuple(alone), emptied=())
+
+
+def _any(subjects: Sequence[Subjects], frame: pl.DataFrame, question: Callable[[Subjects, pl.DataFrame], pl.Series]) -> pl.Series:
+    """Of which rows the answer is yes for any of those whose columns the frame has."""
+    found = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    for one in subjects:
+        if set(one.columns) <= set(frame.columns):
+            found |= question(one, frame)
+    return found
 
 
 def _holds(column: pl.Expr, instead: Any) -> pl.Expr:

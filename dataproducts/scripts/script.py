@@ -25,6 +25,7 @@ from dataproducts.ports.inputs.locations import File
 from dataproducts.ports.inputs.reading import Reader, format_of
 from dataproducts.scripts import checkout, process
 from dataproducts.scripts.environments import interpreter
+from dataproducts.secret_references import secret_of
 
 if TYPE_CHECKING:
     from dataproducts.contract import Contract
@@ -145,7 +146,7 @@ class Script:
         contract = self.contract
         assert contract is not None
         where = contract.dataset if partition == UNPARTITIONED else f"{contract.dataset}: partition {partition!r}"
-        secrets = {name: os.environ.get(name, "") for name in self.secrets}
+        secrets = {name: secret_of(name) for name in self.secrets}
         if (absent := next((name for name, value in secrets.items() if not value), None)) is not None:
             raise ConfigurationError(f"{where}: its script needs the secret {absent}; set that variable")
         work = tempfile.TemporaryDirectory(prefix="dataproducts-")

@@ -18,7 +18,7 @@ from dataproducts.publication.cursor import Cursor
 from dataproducts.publication.sensor import Publication, publication_sensor
 from tests.publication.conftest import BEGAN, LETTERS, Memory, away, delivered, run_range, write
 
-SEEDS = min(25, int(os.environ.get("CRASH_SEEDS", "8")))
+SEEDS = min(25, int(os.environ.get("CRASH_SEEDS", "4")))
 
 
 class Clock:

@@ -11,7 +11,7 @@ from tests.backup.conftest import lived_file  # noqa: F401 - a fixture
 from tests.catalog.conftest import empty_file  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
-SEEDS = min(int(os.environ.get("CRASH_SEEDS", "3")), 40)
+SEEDS = min(int(os.environ.get("CRASH_SEEDS", "2")), 40)
 
 
 def test_a_killed_backup_is_whole_or_not_there_and_a_killed_restore_changes_all_or_nothing(lived_file: Path, tmp_path: Path) -> None:  # noqa: F811

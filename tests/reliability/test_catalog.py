@@ -26,7 +26,7 @@ from tests.catalog.messages import dataset, delivery, product, random_history
 from tests.reliability.catalog_worker import NOW
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("CATALOG_SEEDS") or (40 if os.environ.get("CI") else 2))  # of each database
+SEEDS = int(os.environ.get("CATALOG_SEEDS") or (40 if os.environ.get("CI") else 1))  # of each database
 
 
 def worker(url: str, seed: int, order: str, length: int) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROCESSES, AT_ONCE = 20 if os.environ.get("CI") else 8, 4
+PROCESSES, AT_ONCE = 20 if os.environ.get("CI") else 4, 4
 
 SCRIPT = """
 import sys

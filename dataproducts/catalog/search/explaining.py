@@ -36,6 +36,7 @@ class Explanation:
                             self._inside.update((part, *analysis.forms(part)))
                 if term.whole:
                     self._met.update((term.whole, *analysis.forms(term.whole)))
+        self._judged: dict[str, bool] = {}  # hits share most of their words
         self._tokens = self._met | {FORM + one for one in self._met} | {PART + one for one in self._inside}
 
     def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
@@ -61,7 +62,10 @@ class Explanation:
         return words
 
     def _is_met(self, word: str) -> bool:
-        return word in self._met or not self._met.isdisjoint(analysis.forms(word))
+        known = self._judged.get(word)
+        if known is None:
+            known = self._judged[word] = word in self._met or not self._met.isdisjoint(analysis.forms(word))
+        return known
 
 
 _MARKS = (FORM, PART, GAP, "")

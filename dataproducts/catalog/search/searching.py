@@ -124,6 +124,7 @@ class _Search:
         self.deadline = time.perf_counter() + request.budget_seconds
         self.is_partial = False
         self.query = parse(request.text)
+        self._demands: dict[tuple[int, bool], Expression] = {}  # of the query
         self.name = ""  # what all that is asked for would be as one name
         self.corrected = False
         self.most = MAX_COUNTED  # hits that are counted
@@ -176,6 +177,7 @@ class _Search:
 
     def _correct(self, found: dict[str, str]) -> None:
         self.query = self.query.corrected(found)
+        self._demands = {}
         self.corrected = True
         self.nearest = {}
         self.name = self.query.name
@@ -210,13 +212,20 @@ class _Search:
             Token(names[0] or _NO_TOKEN),
             Token(names[1] or _NO_TOKEN),
             some([Token(token) for token in inflected_tokens(self.name)]) if self.name in self.query.words else Token(_NO_TOKEN),
-            asked(self.query, TITLE, None),
-            asked(self.query, TITLE | COLUMNS, None),
-            asked(self.query, TITLE, self.familiar),
-            asked(self.query, TITLE | COLUMNS, self.familiar),
-            asked(self.query, TITLE | COLUMNS | KEYWORDS, self.familiar),
-            asked(self.query, EVERYWHERE, self.familiar),
+            self._in(TITLE, literally=True),
+            self._in(TITLE | COLUMNS, literally=True),
+            self._in(TITLE),
+            self._in(TITLE | COLUMNS),
+            self._in(TITLE | COLUMNS | KEYWORDS),
+            self._in(EVERYWHERE),
         ]
+
+    def _in(self, fields: int, *, literally: bool = False) -> Expression:
+        """What is asked for, in some of the fields; put together once, since several statements need it."""
+        made = self._demands.get((fields, literally))
+        if made is None:
+            made = self._demands[fields, literally] = asked(self.query, fields, None if literally else self.familiar)
+        return made
 
     def _structured(self) -> Expression:
         """What is met by the hits of all steps but the last."""
@@ -233,7 +242,7 @@ class _Search:
         """All hits of all stages."""
         if self.query.is_empty:
             return self._narrowed(Token(ALL_DOCUMENTS), facets=facets)
-        ways = [asked(self.query, EVERYWHERE, self.familiar)]
+        ways = [self._in(EVERYWHERE)]
         if self.name:
             ways.append(Token(name_tokens(self.name, analysis.loose_identity(self.name))[1]))
         return self._narrowed(some(ways), facets=facets)
@@ -259,24 +268,26 @@ class _Search:
             if step in titles:
                 values[f"t{step}"] = titles[step]
                 matches = f"{matches} AND {self.engine.in_titles.format(q=f't{step}')}"
+            # few documents have one name: who walks through all of them to find those walks to the end
+            by = self.engine.sparse if step < _TITLED else order
             branches.append(
                 f"SELECT * FROM (SELECT {step} AS step, m.rid AS rid FROM "
-                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {order} LIMIT :limit) AS m) AS s{step}"
+                f"({matches} AND {rid} > :{'after' if step == start else 'least'} ORDER BY {by} LIMIT :limit) AS m) AS s{step}"
             )
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS u LIMIT :limit"
         return f"{self._shown('s.step')} {self._with_rows(found)} ORDER BY s.step, s.rid", values
 
     def _are_hits_plenty(self) -> bool:
-        """Whether a walk in order of rank likely meets hits soon: of several words one may be common where the other is not."""
+        """Whether a walk in order of rank likely meets hits soon: of words and facets one may be common where the other is not."""
         fewest = min((self.familiar.documents.get(word, 0) for word in self.query.words), default=0)
-        return fewest >= engines.PLENTY and len(self.query.clauses) == 1
+        return fewest >= engines.PLENTY and len(self.query.clauses) == 1 and self.facets.keys() <= {"kind"}
 
     def _by_titles(self) -> dict[int, str]:
         """For the steps that look at titles only, what titles have to meet by themselves, where the database has those apart."""
         if not self.engine.in_titles or any(term.is_phrase for clause in self.query.clauses for term in clause):
             return {}
         fields = self.engine.title_fields
-        ways = {_TITLED: asked(self.query, fields, None), _TITLED_LIKE: asked(self.query, fields, self.familiar)}
+        ways = {_TITLED: self._in(fields, literally=True), _TITLED_LIKE: self._in(fields)}
         return {step: self.engine.written(way) for step, way in ways.items()}
 
     def _classified(self, place: tuple[cursors.Key, ...] | None, these: Numbers, others: Numbers) -> list[Any]:
@@ -423,7 +434,8 @@ class _Search:
 
     def _chosen(self, found: Numbers) -> _Counted:
         """The same from all that is found whatever its facets: choosing among them here saves a question for each facet."""
-        self._learn(self._unknown([found]))
+        if missing := self._unknown([found]):
+            self._learn(missing)
         documents = self.combinations.of(facet_sets(found))
         counts: dict[str, dict[str, int]] = {}
         for name, rest in facets_of.relaxations(self.facets):
@@ -495,8 +507,9 @@ class _Search:
             branches.append(f"SELECT id, facets FROM search_facet_set WHERE {self.engine.among.format('id', ids='ids')}")
             values["ids"] = ",".join(map(str, missing))
         rows = self._rows(" UNION ALL ".join(branches), values) if kinds else []
-        self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
         known = {row["id"] for row in rows}
+        if missing:
+            self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
         if not known.issuperset(missing):  # these have to be known, however little time is left
             self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
         return {kinds[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}

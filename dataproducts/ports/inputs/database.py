@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from dataproducts.materialization import Limits, Log
 from dataproducts.ports.inputs.chain import Chain, Link, refuse_uncut
 from dataproducts.ports.inputs.rows import Facts, RowsIntake
 from dataproducts.ports.inputs.sql import frames, snapshot
+from dataproducts.secret_references import secret_of
 from dataproducts.source import InputPort
 
 CHECK, NOTE = "source", "database"
@@ -99,7 +100,7 @@ class Database(InputPort):
 
     def address(self) -> str:
         """The database's address. Raises ConfigurationError where no variable gives it."""
-        given = os.environ.get(self.variable, "")
+        given = secret_of(self.variable)
         if not given and self.sandbox is not None and settings.environment() == "local":
             return self.sandbox()
         return settings.required(self.variable, "the address of a database, postgresql://user:password@host/name")
@@ -134,14 +135,11 @@ class DatabaseIntake(RowsIntake):
     """A database during one run of the dataset it feeds."""
 
     database: Database = field(kw_only=True)
-    _chain: Chain | None = None
 
-    @property
+    @cached_property
     def chain(self) -> Chain:
         """The ranges of the dataset's partitions."""
-        if self._chain is None:
-            self._chain = Chain(self.contract, self.partitions, self.history, NOTE)
-        return self._chain
+        return Chain(self.contract, self.partitions, self.history, NOTE)
 
     def reading(self, partition: str) -> Callable[[Facts], Iterator[Any]]:
         """Whole, by parameters, or the partition's range."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from dataproducts.contract import Contract
@@ -64,14 +65,11 @@ class DltIntake(RowsIntake):
     """A dlt source during one run of the dataset it feeds."""
 
     dlt: Dlt = field(kw_only=True)
-    _chain: Chain | None = None
 
-    @property
+    @cached_property
     def chain(self) -> Chain:
         """The states of the dataset's partitions."""
-        if self._chain is None:
-            self._chain = Chain(self.contract, self.partitions, self.history, NOTE)
-        return self._chain
+        return Chain(self.contract, self.partitions, self.history, NOTE)
 
     def reading(self, partition: str) -> Callable[[Facts], Iterator[Any]]:
         """All there is, or what has come since the partition before."""

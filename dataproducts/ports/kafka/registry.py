@@ -11,6 +11,7 @@ from typing import Any
 from dataproducts import settings
 from dataproducts.errors import SourceError
 from dataproducts.ports.kafka.decoding import Undecodable
+from dataproducts.secret_references import secret_of
 
 REGISTRY, USER, PASSWORD = "KAFKA_SCHEMA_REGISTRY", "KAFKA_SCHEMA_REGISTRY_USER", "KAFKA_SCHEMA_REGISTRY_PASSWORD"
 _TIMEOUT = 10.0
@@ -29,7 +30,7 @@ class Registry:
     def from_environment(cls) -> Registry:
         """As nais sets the variables. Raises ConfigurationError where there is no registry."""
         url = settings.required(REGISTRY, "the schema registry's address, which topics with Avro values need")
-        return cls(url, os.environ.get(USER, ""), os.environ.get(PASSWORD, ""))
+        return cls(url, os.environ.get(USER, ""), secret_of(PASSWORD))
 
     def decode(self, value: bytes) -> Any:
         """The record of a value. Raises Undecodable, or SourceError where the registry does not answer."""

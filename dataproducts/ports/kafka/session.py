@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -358,51 +358,79 @@ class TopicSession:
     # -- erasing
 
     def erase(self, erased: Erased) -> Removed:
-        """A tombstone for each key of those who are erased that the topic holds, in one transaction.
+        """A tombstone for each key of those who are erased that the topic holds, and their row as the lake has it now where it stays.
 
-        The topic is read to its end, since whoever resumes an erasure knows hashes only.
+        All of it in one transaction. The topic is read to its end, since whoever resumes an erasure knows hashes only.
         """
         publisher = self._begun()
-        gone: dict[str, list[bytes]] = {}
-        for key, partition in self._of_erased(erased):
-            gone.setdefault(partition, []).append(key)
-        count = sum(map(len, gone.values()))
-        if not count:
+        met = self._of_erased(erased)
+        if not met:
             return Removed(0)
         standing = self._standing(self._journal.refresh().delivered(self.history.refresh().versions()))
         versions = {v.partition: v for v in self.history.versions()} | standing
+        now = {partition: self._as_stored(versions[partition], rows) for partition, rows in met.items()}
+        count, gone = sum(map(len, now.values())), any(value is None for rows in now.values() for value in rows.values())
+        if not count:
+            return Removed(0)
         number = max(line.batch for line in self._journal.lines if line.state == "delivered")
         batch = self._journal.batch(number, self.history.versions())
         identity = batch.identity[:_IDENTITY]
         try:
             with publisher.transaction() as transaction:
-                for partition, keys_of in gone.items():
-                    transaction.send(keys_of, [None] * len(keys_of), headers(versions[partition], "erase", batch, self.edition, self.run))
+                for partition, rows in now.items():
+                    carried = headers(versions[partition], "erase", batch, self.edition, self.run)
+                    transaction.send([*rows], [*rows.values()], carried)
                 transaction.commit(self._progress or Progress(self.edition, number, identity, -1, -1, -1))
         except Overtaken:
             raise PortUnavailable(f"{self.offered.dataset}: another run publishes to {self.topic}; resume the erasure") from None
         hours = self.settings.delete_retention_hours
+        what = "a tombstone" if gone else "the row as it is now"
         return Removed(
             count,
-            f"readers see a tombstone for each key at once; the messages before it lie in topic {self.topic} until the broker compacts it"
-            + (f", and the tombstones {hours} hours longer" if hours else ""),
+            f"readers see {what} for each key at once; the messages before it lie in topic "
+            f"{self.topic} until the broker compacts it" + (f", and the tombstones {hours} hours longer" if hours and gone else ""),
         )
 
-    def _of_erased(self, erased: Erased) -> Iterator[tuple[bytes, str]]:
-        """The keys in the topic, of those who are erased, whose newest message is a row; and the partition that message is of."""
-        newest: dict[bytes, tuple[bool, bool, str]] = {}
+    def _of_erased(self, erased: Erased) -> dict[str, dict[bytes, bytes | None]]:
+        """The keys in the topic of those who are erased whose newest message is a row, by the partition that it is of.
+
+        With the row where it stays and is to be emptied, else with None.
+        """
+        newest: dict[bytes, _Newest] = {}
         for some in state.messages(self.kafka, self.topic):
             ours = [(m, said) for m in some if (said := state.header(m)) is not None and said.dataset == self.offered.dataset]
-            hits = self._hits([m.key() for m, _ in ours], [m.value() for m, _ in ours], erased)
-            for (message, said), hit in zip(ours, hits, strict=True):
-                key = bytes(message.key())  # type: ignore[arg-type]
-                was = newest.get(key, (False, False, ""))[0]
-                newest[key] = (hit or was, message.value() is not None, said.partition)
-        return ((key, partition) for key, (hit, is_row, partition) in newest.items() if hit and is_row)
+            goes, stays = self._hits([m.key() for m, _ in ours], [m.value() for m, _ in ours], erased)
+            for (message, said), here_goes, here_stays in zip(ours, goes, stays, strict=True):
+                key, value = bytes(message.key()), message.value()  # type: ignore[arg-type]
+                was = newest.get(key, _NOTHING)
+                goes_or_went, stays_or_stayed = here_goes or was.goes, here_stays or was.stays
+                row = value if stays_or_stayed and not goes_or_went else None
+                newest[key] = _Newest(goes_or_went, stays_or_stayed, value is not None, said.partition, row)
+        met: dict[str, dict[bytes, bytes | None]] = {}
+        for key, one in newest.items():
+            if one.is_row and (one.goes or one.stays):
+                met.setdefault(one.partition, {})[key] = one.row
+        return met
 
-    def _hits(self, named: Sequence[Any], values: Sequence[Any], erased: Erased) -> pl.Series:
+    def _as_stored(self, version: Version, met: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+        """What has to be sent, so that the topic has these rows as the lake has them, which has been cleaned: None is a tombstone."""
+        now: dict[bytes, bytes | None] = dict.fromkeys(met)
+        staying = pl.Series([key for key, row in met.items() if row is not None], dtype=pl.Binary)
+        for frame in self._rows(version, self.offered.contract.names) if len(staying) else ():
+            named = self._keys(frame, version)
+            theirs = named.is_in(staying.implode())
+            if theirs.any():
+                now.update(zip(named.filter(theirs), self.encoding.encode(frame.filter(theirs)), strict=True))
+        return {key: row for key, row in now.items() if row is None or row != met[key]}
+
+    def _hits(self, named: Sequence[Any], values: Sequence[Any], erased: Erased) -> tuple[pl.Series, pl.Series]:
+        """Which of these messages are of rows that go, and which of rows that stay and are to be emptied."""
         contract = self.offered.contract
-        wanted = erased.needs(contract.names)
+        everybody = (*erased.subjects, *erased.emptied)
+        wanted = sorted({c for one in everybody if set(one.columns) <= set(contract.names) for c in one.columns})
+        none = pl.repeat(False, len(named), dtype=pl.Boolean, eager=True)
+        if not wanted or not len(named):
+            return none, none
         in_value = [n for n in wanted if n not in contract.key]
         if in_value and self.encoding.name != "json":
             raise PortError(
@@ -415,7 +443,7 @@ class TopicSession:
                 for n in wanted
             ]
         )
-        return erased.hits(frame) if wanted and records else pl.Series([False] * len(records), dtype=pl.Boolean)
+        return erased.hits(frame), erased.stays(frame)
 
     # -- comparing
 
@@ -481,6 +509,19 @@ class TopicSession:
             if count:
                 rows = f"{count:,} of {version.rows:,} rows" if what != "has beyond the" else f"{count:,} keys"
                 yield Difference(version.partition, version.number, _sentence(self.topic, what, rows, version))
+
+
+class _Newest(NamedTuple):
+    """What the topic has under a key: whether any message of it was of a row that goes or stays; the newest one, and its row if needed."""
+
+    goes: bool
+    stays: bool
+    is_row: bool
+    partition: str
+    row: bytes | None
+
+
+_NOTHING = _Newest(False, False, False, "", None)
 
 
 def _as_text(value: Any) -> str | None:

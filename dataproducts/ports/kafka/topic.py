@@ -49,6 +49,7 @@ class Topic(OutputPort):
     port: str = "kafka"
 
     kind: ClassVar[Literal["bigquery", "kafka", "file"]] = "kafka"
+    empties: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

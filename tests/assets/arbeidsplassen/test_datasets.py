@@ -274,8 +274,11 @@ def test_the_catalog_leads_from_the_topic_to_the_table_and_the_topic_of_the_coun
     with database.reading() as connection:
         above = graph.lineage(connection, counts, up=4, down=0)
         ports = {edge.target for edge in graph.edges(connection, counts, "out", label="published_through")}
-    source = "source:arbeidsplassen/source/teampam.stilling-historikk"
+        uuid = "column:arbeidsplassen/stillingshendelser/uuid"
+        fields = {edge.target.partition("#")[0] for edge in graph.edges(connection, uuid, "out", label="derived_from")}
+    source = "source:arbeidsplassen/teampam.stilling-historikk"
     assert {(source, events), (events, ads), (ads, counts)} <= set(above.edges)
+    assert fields == {source}  # the same node, whether one comes from the dataset or from its columns
     assert ports == {f"port:arbeidsplassen/stillinger_per_naering/{name}" for name in ("bigquery", "kafka", "lake")}
 
 

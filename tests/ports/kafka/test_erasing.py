@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dataproducts.erasure import erasing
+from dataproducts.erasure.emptying import Empties
 from dataproducts.erasure.erasing import World
 from dataproducts.erasure.registry import Registry
 from dataproducts.ports.delivery import finish
@@ -18,9 +20,10 @@ from tests.ports.kafka.topics import Shop, read, state
 GONE, A, B = (90917731, 10, "gone-person"), (1, 10, "a"), (2, 20, "b")
 
 
-def erase(sales: Shop, key: str = "90917731") -> Removed:
+def erase(sales: Shop, key: str = "90917731", empties: Empties = ()) -> Removed:
     """As `dataproducts erase` does it: the lake, then the port, by what the registry knows."""
-    erasing.erase(erasing.plan(World(sales.lake), "shop/sales", [("--key", key)]), reason="asked for it", who="tester")
+    plan = erasing.plan(World(sales.lake), "shop/sales", [("--key", key)])
+    erasing.erase(replace(plan, empties={"shop/sales": empties} if empties else {}), reason="asked for it", who="tester")
     erased = Registry(sales.lake).refresh().erased("shop/sales")
     assert erased is not None
     with sales.topic.open(sales.offered, sales.history.refresh(), {"kafka": sales.kafka}, "erasure") as session:
@@ -66,3 +69,22 @@ def test_they_are_found_by_a_column_that_is_not_the_key(kafka: Kafka, topic_name
     sales.deliver()
     assert erase(sales, '{"name": "gone-person"}').rows == 1
     assert list(state(kafka, topic_name)) == [b'{"_partition":"2026-01-01","number":1}']
+
+
+@pytest.mark.parametrize("kind", ["table", "snapshot"])
+def test_where_the_row_stays_readers_get_it_without_the_values(kafka: Kafka, topic_name: str, lake: str, product: Any, kind: str) -> None:
+    sales = Shop(lake, product.facts, kafka, Topic(topic_name, partitions=2), kind=kind)
+    sales.store("2026-01-01", [GONE, A])
+    sales.store("2026-01-02", [GONE, B])
+    sales.deliver()
+    removed = erase(sales, empties=(("name", "null"),))
+    assert removed.rows == (2 if kind == "table" else 1)
+    assert "readers see the row as it is now" in removed.later
+    held = state(kafka, topic_name)
+    assert sum(b"90917731" in key for key in held) == removed.rows
+    assert not any(b"gone-person" in value for value in held.values())
+    assert not sales.compare(full=True).differences
+    sales.store("2026-01-03", [GONE, A, B])
+    sales.deliver()
+    assert not any(b"gone-person" in value for value in state(kafka, topic_name).values())
+    assert not sales.compare(full=True).differences

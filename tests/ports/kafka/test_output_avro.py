@@ -19,7 +19,8 @@ from dataproducts.errors import ConfigurationError, PortError, PortUnavailable
 from dataproducts.ports.kafka.avro import schema
 from dataproducts.ports.kafka.connection import Brokers, Kafka
 from dataproducts.ports.kafka.topic import Topic
-from tests.ports.kafka.topics import Shop, read
+from tests.ports.kafka.test_erasing import GONE, A, erase
+from tests.ports.kafka.topics import Shop, read, state
 
 
 class RegistryHandler(BaseHTTPRequestHandler):
@@ -83,6 +84,17 @@ def test_rows_are_avro_records_of_the_registered_schema(kafka: Kafka, topic_name
     assert first[:5] == b"\x00\x00\x00\x00\x07"
     assert tuple(_record(first, registered).values()) == ROW
     assert _record(second, registered) == {"number": 2, **dict.fromkeys(list(ROWS)[1:])}
+    assert shop.compare(full=True).differences == ()
+
+
+def test_values_go_from_the_topic_where_the_row_stays(sandbox: str, topic_name: str, lake: str, product: Any, registry: Any) -> None:
+    shop = Shop(lake, product.facts, Kafka(Brokers(sandbox)), Topic(topic_name, value="avro"))
+    shop.store("2026-01-01", [GONE, A])
+    shop.deliver()
+    assert erase(shop, empties=(("name", "null"),)).rows == 1
+    held = state(shop.kafka, topic_name)
+    assert len(held) == 2
+    assert not any(b"gone-person" in value for value in held.values())
     assert shop.compare(full=True).differences == ()
 
 
