@@ -6,7 +6,7 @@ Runs at once, in processes of their own, are in `tests/test_soak.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import dataproducts as dp
 from dataproducts.publication.cursor import Cursor
 from dataproducts.publication.reconcile import compare
 from dataproducts.publication.sensor import Publication
+from dataproducts.retention import forget
 from tests import postgres as pg
 from tests.catalog.conftest import postgres  # noqa: F401 - a fixture
 from tests.publication.conftest import BEGAN, LETTERS, Memory, delivered
@@ -188,6 +189,11 @@ def test_the_event_log_connects_once_and_again_when_the_server_has_closed_the_co
     log.report_runless_asset_event(dg.AssetMaterialization("a"))
     assert connected == [1]
     assert len(log.fetch_materializations(dg.AssetKey("a"), limit=50).records) == 7
+
+
+def test_what_is_old_of_it_is_forgotten_as_of_dagsters_own(log: Any) -> None:
+    log.report_engine_event("old", run_id="a-run", job_name="job")
+    assert forget(log, 1, datetime.now(UTC) + timedelta(days=2)) == 1
 
 
 def test_dagsters_sql_needs_the_client_that_its_address_names(
