@@ -202,35 +202,32 @@ from dataproducts.backup.taking import back_up
 from dataproducts.errors import DataProductsError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
-try:
-    back_up(Path(sys.argv[2])) if sys.argv[1] == "backup" else restore(Path(sys.argv[2]), replace=True)
-except DataProductsError as error:
-    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+for work in (lambda: back_up(Path(sys.argv[1], "full")), lambda: restore(Path(sys.argv[1], "backup"), replace=True)):
+    try:
+        work()
+    except DataProductsError as error:
+        print(error)
 """
 
 
 def test_a_full_disk_leaves_no_backup_and_the_catalog_as_it_was(lived: str, tmp_path: Path) -> None:
-    def on_a_full_disk(what: str, name: str, room: int) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", FULL, what, str(tmp_path / name), str(room)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
     database = Database(lived)
     store = Store(database, lambda: LATE)
     for _ in range(40):
         tokens.write_down(store, "publisher", "publish", "x", secrets.token_hex(2_000))
     before = exported(lived)
-    said = on_a_full_disk("backup", "full", 50_000)
-    assert "audit.jsonl.gz of the backup cannot be written (File too large); make room for it, or give another folder" in said
-    assert [path.name for path in tmp_path.iterdir() if "full" in path.name] == []
     back_up(tmp_path / "backup")
     store.apply([product("mill")])
     database.compact()
     database.close()
     grown = exported(lived)
     assert grown != before
-    said = on_a_full_disk("restore", "backup", 50_000)
-    assert said.startswith("the catalog's database cannot be used just now")
+    command = [sys.executable, "-W", "ignore", "-c", FULL, str(tmp_path)]
+    taking, restoring = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    assert taking.endswith("audit.jsonl.gz of the backup cannot be written (File too large); make room for it, or give another folder")
+    assert [path.name for path in tmp_path.iterdir() if "full" in path.name] == []
+    assert restoring.startswith("the catalog's database cannot be used just now")
     assert exported(lived) == grown
     restore(tmp_path / "backup", replace=True)
     assert exported(lived) == before
