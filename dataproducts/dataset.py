@@ -32,7 +32,7 @@ from dataproducts.history.ledger import THROUGH, UNPARTITIONED, VIEW, Version, r
 from dataproducts.history.store import DatasetHistory
 from dataproducts.inputs import FrameKind, Input, frame_kind, steps
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
-from dataproducts.product_facts import ProductFacts
+from dataproducts.product_facts import PODS, RUNTIME, ProductFacts
 from dataproducts.quality import anonymity, personal_data
 from dataproducts.quality.profile import plain
 from dataproducts.quality.validation import KEY_RULE, Finding
@@ -163,7 +163,10 @@ def asset_spec(d: Declaration) -> dg.AssetSpec:
         f"{PREFIX}kind": contract.kind,
         f"{PREFIX}license": facts.license.name,
         f"{PREFIX}title": d.title,
+        RUNTIME: dg.JsonMetadataValue(facts.runtime.published()),
     }
+    if d.script:
+        metadata[PODS] = True
     if (lineage := column_lineage(d)) is not None:
         metadata["dagster/column_lineage"] = lineage
     if d.query is not None:

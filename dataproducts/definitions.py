@@ -17,6 +17,7 @@ import dagster as dg
 from dataproducts import settings
 from dataproducts.errors import DeclarationError
 from dataproducts.examples import job as examples
+from dataproducts.kubernetes.executor import product_executor
 from dataproducts.product import DataProduct
 from dataproducts.source import InputPort
 
@@ -49,7 +50,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         located = products()
         at_hand = {**port_resources(located), **resources(), **(overrides or {})}
         _refuse_unknown_parameters(located.values(), {*at_hand, "io_manager"})
-        more = [publication(located), examples.definitions(located), dg.Definitions(resources=at_hand)]
+        more = [publication(located), examples.definitions(located), dg.Definitions(resources=at_hand, executor=product_executor)]
         return dg.Definitions.merge(*(p.definitions() for p in located.values()), *more)
 
 

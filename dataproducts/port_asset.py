@@ -15,6 +15,7 @@ from dataproducts.history.store import DatasetHistory
 from dataproducts.ports.delivery import Report, deliver
 from dataproducts.ports.journal import Journal
 from dataproducts.ports.port import Comparison, Offered, OutputPort, Read, View
+from dataproducts.product_facts import RUNTIME
 
 ARRIVED = "arrived"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -126,6 +127,7 @@ def _spec(d: Declaration, port: OutputPort) -> dg.AssetSpec:
             f"{PREFIX}catalog": dg.UrlMetadataValue(f"{settings.catalog_pages()}/datasets/{d.contract.dataset}"),
             "dagster/column_lineage": dg.TableColumnLineage({c: [dg.TableColumnDep(d.key, c)] for c in d.contract.names}),
             **{f"{PREFIX}{name}": value for name, value in facts.facts.items()},
+            RUNTIME: dg.JsonMetadataValue(d.facts.runtime.published()),
         },
     )
 

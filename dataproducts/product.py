@@ -200,10 +200,11 @@ class DataProduct:
 
     def script_dataset(
         self,
-        file: str,
+        file: str | None = None,
         *,
         schema: Any,
         name: str | None = None,
+        image: str | None = None,
         repository: str | None = None,
         ref: str = "main",
         requirements: str | None = None,
@@ -228,15 +229,21 @@ class DataProduct:
         `file` is in the product's folder, or with `repository` in a git repository at `ref` (branch, tag or commit). `requirements` is a
         file beside it whose packages are installed by uv into an environment of its own. `environment` and `secrets` (names of variables of
         ours) are all that it sees of the environment. It is stopped after `timeout`, and held to `memory` (such as "2Gi") on Linux.
-        `options` are those of `dataset`. Raises DeclarationError for what cannot be run.
+
+        On Kubernetes it runs as a pod, in the image of the code location or in `image`, which may be any that has what the script needs;
+        without a file the image runs what it runs by itself, with `arguments`. `options` are those of `dataset`.
+        Raises DeclarationError for what cannot be run.
         """
-        own = name or Path(file).stem
+        if file is None and (image is None or name is None):
+            raise DeclarationError(f"{self.name}: a script dataset is given a file, or an image and a name")
+        own = name or Path(file or "").stem
         upstream = inputs if isinstance(inputs, Mapping) else {_name_of(d, f"{self.name}/{own}"): d for d in inputs}
         if memory is not None and not re.fullmatch(r"[1-9][0-9]*[KMG]i", memory):
             raise DeclarationError(f"{self.name}/{own}: {memory!r} is no amount of memory; write it as 512Mi or 2Gi")
         script = Script(
             name=own,
-            file=file,
+            file=file or "",
+            image=image,
             folder=self.folder,
             repository=repository,
             ref=ref,

@@ -22,6 +22,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from dataproducts import cron
 
+RUNTIME, PODS = "dataproducts/runtime", "dataproducts/pods"
+"""Metadata of an asset: what its product's runs need, and whether its own run makes further pods."""
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "product.schema.json"
 EU_AUTHORITY = "http://publications.europa.eu/resource/authority/"
 T = TypeVar("T")
@@ -297,6 +299,11 @@ class Resources(_Facts):
             raise ValueError(f"is less than the memory kept for it, {info.data['memory']}")
         return limit
 
+    @property
+    def most_memory(self) -> str:
+        """The memory at which it is ended."""
+        return self.memory_limit or f"{2 * int(self.memory[:-2])}{self.memory[-2:]}"
+
 
 def kibibytes(memory: str) -> int:
     """An amount such as 512Mi as a number."""
@@ -329,6 +336,13 @@ class Runtime(_Facts):
     deadline_minutes: Minutes = _fact("Minutes after which a run is ended.", default=360)
     service_account: Object | None = _fact("Who it is to the cluster and its cloud; the team's own on nais.", default=None)
     node_labels: tuple[NodeLabel, ...] = _fact("Labels that a node has to have for it to run there.", default=())
+    isolate: Annotated[Literal["run", "steps"], Field(title="size of what has a pod of its own")] = _fact(
+        "What has a pod of its own where Dagster runs on Kubernetes: a run, or for heavy datasets each of its steps.", default="run"
+    )
+
+    def published(self) -> dict[str, Any]:
+        """What the code location shows of it, for those that start runs and do not load the code: what is not as by default."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"schedule"})
 
 
 class Link(_Facts):

@@ -1,4 +1,4 @@
-"""One run of a script dataset: a process for each partition, whose rows go the way of any dataset's."""
+"""One run of a script dataset: a process or a pod for each partition, whose rows go the way of any dataset's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import dagster as dg
 
+from dataproducts import settings
 from dataproducts.dataset import Declaration, Run
+from dataproducts.errors import ConfigurationError
 from dataproducts.materialization import Result
 from dataproducts.scripts.script import Script
+from dataproducts.scripts.task import Here, Place
 
 
 class ScriptRun(Run):
@@ -23,24 +26,34 @@ class ScriptRun(Run):
     @contextmanager
     def working(self, context: dg.AssetExecutionContext) -> Iterator[Callable[..., Any]]:
         """The script, with Dagster's pipes where it asks for them."""
-        yield lambda partition, **frames: self._result(context, partition, frames)
+        try:
+            place = self._place(context)
+        except ConfigurationError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        yield lambda partition, **frames: self._result(context, place, partition, frames)
 
-    def _result(self, context: dg.AssetExecutionContext, partition: str, frames: Mapping[str, Any]) -> Result:
+    def _place(self, context: dg.AssetExecutionContext) -> Place:
+        if settings.run_as(settings.SCRIPTS) == "process":
+            return Here()
+        from dataproducts.kubernetes.script_pod import ScriptPods
+
+        return ScriptPods(self.declaration.facts, context.run, context.instance.run_launcher)
+
+    def _result(self, context: dg.AssetExecutionContext, place: Place, partition: str, frames: Mapping[str, Any]) -> Result:
         told: dict[str, Any] = {}
         with ExitStack() as stack:
             sessions: list[dg.PipesSession] = []
+            reader, message = _messages(place)
 
             def bootstrap() -> Mapping[str, str]:
                 sessions.append(
                     stack.enter_context(
-                        dg.open_pipes_session(
-                            context, dg.PipesEnvContextInjector(), dg.PipesTempFileMessageReader(), extras={"partition": partition}
-                        )
+                        dg.open_pipes_session(context, dg.PipesEnvContextInjector(), reader, extras={"partition": partition})
                     )
                 )
                 return sessions[0].get_bootstrap_env_vars()
 
-            result = self.script.run(partition, frames, context.log.info, bootstrap)
+            result = self.script.run(partition, frames, context.log.info, bootstrap, place, message)
         for session in sessions:
             for reported in session.get_results(implicit_materializations=False):
                 if isinstance(reported, dg.MaterializeResult):  # what it says of its rows is kept; that they are stored is ours to say
@@ -48,3 +61,13 @@ class ScriptRun(Run):
                 else:
                     context.log.warning(f"{self.declaration.contract.dataset}: its script reports a check, and checks are the contract's")
         return Result(result.rows, {**told, **result.metadata})
+
+
+def _messages(place: Place) -> tuple[dg.PipesMessageReader, Callable[[str], bool]]:
+    """What reads a script's messages for Dagster: a file here, the log of a pod elsewhere; and what takes a line of that."""
+    if isinstance(place, Here):
+        return dg.PipesTempFileMessageReader(), lambda line: False
+    from dataproducts.kubernetes.script_pod import Messages
+
+    reader = Messages()
+    return reader, reader.take

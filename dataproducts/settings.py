@@ -11,6 +11,7 @@ from typing import Literal
 from dataproducts.errors import ConfigurationError, UnknownDataset
 from dataproducts.secret_references import secret_of
 
+SCRIPTS, STEPS = "DATAPRODUCTS_SCRIPTS", "DATAPRODUCTS_STEPS"
 _ENVIRONMENTS = ("local", "gcp")
 
 
@@ -64,6 +65,14 @@ def sql_engine() -> Literal["duckdb", "bigquery"]:
         raise ConfigurationError(f"DATAPRODUCTS_SQL_ENGINE is {name!r}, and there is no such engine; set it to duckdb or bigquery")
     is_there = environment() == "gcp" and bool(os.environ.get("BIGQUERY_PROJECT"))
     return "bigquery" if name == "bigquery" or (not name and is_there) else "duckdb"
+
+
+def run_as(variable: str) -> Literal["process", "pod"]:
+    """How scripts are run (DATAPRODUCTS_SCRIPTS), or steps (DATAPRODUCTS_STEPS): where the launcher of a run says pod, as pods."""
+    name = os.environ.get(variable) or "process"
+    if name not in ("process", "pod"):
+        raise ConfigurationError(f"{variable} is {name!r}, and nothing is run like that; set it to process or pod")
+    return "pod" if name == "pod" else "process"
 
 
 def maximum_bytes_billed() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataproducts.cron import sound_lines
 from dataproducts.errors import DeclarationError
+from dataproducts.kubernetes import pod
 from dataproducts.port_asset import offered
 from dataproducts.ports.bigquery.declaration import BigQuery
 from dataproducts.ports.kafka.reading import TopicInput
@@ -25,7 +26,6 @@ SETTINGS = "dataproducts"
 INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET = "dagster-instance", "/opt/dagster", "dagster-postgresql"
 """Dagster's instance, the same for its webserver, its daemon and every job: the config map with `dagster.yaml`, where it is mounted, and
 the secret with the variables that it takes its database's password from."""
-SCRATCH_FOLDER = "/scratch"
 
 _LONGEST = 52  # letters of a CronJob's name, to which Kubernetes appends eleven
 
@@ -47,7 +47,6 @@ class Workload:
 
     variables: Mapping[str, str]
     secrets: tuple[str, ...]
-    memory_limit: str
     deadline_seconds: int
 
 
@@ -97,11 +96,9 @@ def needs(product: DataProduct) -> Needs:
 def workload(facts: ProductFacts, given: Mapping[str, str]) -> Workload:
     """What the jobs of a product get; `given` are variables of the platform, and the product's own come last and win."""
     runtime = facts.runtime
-    fixed = {"DATAPRODUCTS_ENV": "gcp", "DAGSTER_HOME": INSTANCE_FOLDER, "TMPDIR": SCRATCH_FOLDER}
-    memory = runtime.resources.memory
+    fixed = {"DATAPRODUCTS_ENV": "gcp", "DAGSTER_HOME": INSTANCE_FOLDER, **pod.variables(runtime)}
     return Workload(
         variables={**fixed, **given, **{one.name: one.value for one in runtime.environment}},
         secrets=(INSTANCE_SECRET, *runtime.secrets),
-        memory_limit=runtime.resources.memory_limit or f"{2 * int(memory[:-2])}{memory[-2:]}",
         deadline_seconds=runtime.deadline_minutes * 60,
     )

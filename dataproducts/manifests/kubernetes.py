@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SCRATCH_FOLDER, SETTINGS, Job, Needs, workload
+from dataproducts.kubernetes import pod
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SETTINGS, Job, Needs, workload
 
 if TYPE_CHECKING:
     from dataproducts.product_facts import ProductFacts
 
-LABEL, _PRODUCT = "app.kubernetes.io/name", "dataproducts/product"
+LABEL = "app.kubernetes.io/name"
 """The label by which the pods of a job are told."""
-USER = 10001
-SAID, DISRUPTED = 1, "DisruptionTarget"
-"""The exit status of a run that says what is wrong, and the condition of a pod that the cluster has taken away."""
+SAID = 1
+"""The exit status of a run that says what is wrong."""
 _KEPT_SECONDS = 3 * 24 * 3600
 _HTTPS, _DNS, _POSTGRESQL, _KAFKA, _METADATA = 443, 53, 5432, 9092, 80
 
@@ -25,7 +25,7 @@ def cron_jobs(facts: ProductFacts, jobs: Sequence[Job], needs: Needs, *, image: 
     A run that ends with a sentence is not tried again before its next tick; one that the cluster has ended is, as often as
     product.yaml says.
     """
-    labels = {"app.kubernetes.io/part-of": "dataproducts", _PRODUCT: facts.name}
+    labels = {"app.kubernetes.io/part-of": "dataproducts", **pod.labels([facts.name])}
     found: list[dict[str, Any]] = [
         {
             "apiVersion": "batch/v1",
@@ -53,7 +53,7 @@ def _job(facts: ProductFacts, job: Job, image: str, labels: dict[str, str]) -> d
         "ttlSecondsAfterFinished": _KEPT_SECONDS,
         "podFailurePolicy": {
             "rules": [
-                {"action": "Ignore", "onPodConditions": [{"type": DISRUPTED, "status": "True"}]},
+                {"action": "Ignore", "onPodConditions": [{"type": pod.DISRUPTED, "status": "True"}]},
                 {"action": "FailJob", "onExitCodes": {"containerName": "run", "operator": "In", "values": [SAID]}},
             ]
         },
@@ -64,51 +64,25 @@ def _job(facts: ProductFacts, job: Job, image: str, labels: dict[str, str]) -> d
 def _pod(facts: ProductFacts, job: Job, image: str) -> dict[str, Any]:
     runtime, work = facts.runtime, workload(facts, {})
     named = {"serviceAccountName": runtime.service_account} if runtime.service_account else {"automountServiceAccountToken": False}
-    nodes = {"nodeSelector": {one.name: one.value for one in runtime.node_labels}} if runtime.node_labels else {}
+    volume, mount = pod.scratch(runtime)
     return {
         "restartPolicy": "Never",
         **named,
-        **nodes,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **pod.nodes(runtime),
+        "securityContext": pod.POD_SECURITY,
         "containers": [
             {
                 "name": "run",
                 "image": image,
                 "command": list(job.command),
                 "env": [{"name": name, "value": value} for name, value in work.variables.items()],
-                "envFrom": [
-                    {"configMapRef": {"name": SETTINGS}},
-                    *({"secretRef": {"name": name}} for name in work.secrets),
-                ],
-                "resources": {
-                    "requests": {
-                        "cpu": runtime.resources.cpu,
-                        "memory": runtime.resources.memory,
-                        "ephemeral-storage": runtime.resources.scratch,
-                    },
-                    "limits": {"memory": work.memory_limit, "ephemeral-storage": runtime.resources.scratch},
-                },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [
-                    {"name": "scratch", "mountPath": SCRATCH_FOLDER},
-                    {"name": "instance", "mountPath": INSTANCE_FOLDER, "readOnly": True},
-                ],
+                "envFrom": [{"configMapRef": {"name": SETTINGS}}, *pod.secrets(work.secrets)],
+                "resources": pod.resources(runtime),
+                "securityContext": pod.CONTAINER_SECURITY,
+                "volumeMounts": [mount, {"name": "instance", "mountPath": INSTANCE_FOLDER, "readOnly": True}],
             }
         ],
-        "volumes": [
-            {"name": "scratch", "emptyDir": {"sizeLimit": runtime.resources.scratch}},
-            {"name": "instance", "configMap": {"name": INSTANCE}},
-        ],
+        "volumes": [volume, {"name": "instance", "configMap": {"name": INSTANCE}}],
     }
 
 
@@ -126,7 +100,7 @@ def _network_policy(facts: ProductFacts, needs: Needs, namespace: str, labels: d
             **({"annotations": {"dataproducts/egress": ",".join(facts.runtime.egress)}} if facts.runtime.egress else {}),
         },
         "spec": {
-            "podSelector": {"matchLabels": {_PRODUCT: facts.name}},
+            "podSelector": {"matchLabels": {f"{pod.EGRESS}{facts.name}": "true"}},
             "policyTypes": ["Ingress", "Egress"],
             "egress": [
                 {"ports": [{"protocol": "UDP", "port": _DNS}, {"protocol": "TCP", "port": _DNS}]},

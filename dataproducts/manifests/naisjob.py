@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import ConfigurationError, DeclarationError
-from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SCRATCH_FOLDER, SETTINGS, Job, Needs, workload
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, SETTINGS, Job, Needs, workload
 
 if TYPE_CHECKING:
     from dataproducts.product_facts import ProductFacts
@@ -48,7 +49,7 @@ def _spec(facts: ProductFacts, needs: Needs, image: str, pool: str | None) -> di
         "activeDeadlineSeconds": work.deadline_seconds,
         "resources": {
             "requests": {"cpu": runtime.resources.cpu, "memory": runtime.resources.memory},
-            "limits": {"memory": work.memory_limit},
+            "limits": {"memory": runtime.resources.most_memory},
         },
         "env": [{"name": name, "value": value} for name, value in work.variables.items()],
         "envFrom": [{"configmap": SETTINGS}, *({"secret": name} for name in work.secrets)],

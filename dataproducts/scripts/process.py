@@ -23,11 +23,15 @@ HIDDEN = "***"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit status (negative: the signal that ended it), the last lines it wrote, and what we ended it for."""
+    """How a process ended: its exit status (negative: the signal that ended it), the last lines it wrote, and what we ended it for.
+
+    `trouble` is what else befell it, as a clause that begins with "it".
+    """
 
     status: int
     lines: tuple[str, ...]
     stopped: Literal["time"] | None = None
+    trouble: str = ""
 
     @property
     def memory(self) -> bool:

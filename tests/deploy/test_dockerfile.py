@@ -6,7 +6,7 @@ import re
 import subprocess
 import tomllib
 
-from dataproducts.manifests.jobs import SCRATCH_FOLDER
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
 from tests.deploy.dockerfile import instructions, is_sent
 from tests.deploy.kustomize import KUBERNETES, ROOT
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from dataproducts import settings
-from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET, SCRATCH_FOLDER, SETTINGS
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
+from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET, SETTINGS
 from tests.deploy import chart
 from tests.deploy.kustomize import KUBERNETES, ROOT, Cluster, command
 

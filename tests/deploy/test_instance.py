@@ -12,8 +12,10 @@ from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import class_from_code_pointer
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.utils import pg_url_from_config
 
-from dataproducts.manifests.jobs import SCRATCH_FOLDER
+from dataproducts.kubernetes.pod import SCRATCH_FOLDER
 from tests.deploy.conftest import Databases
 from tests.deploy.kustomize import KUBERNETES
 
@@ -44,7 +46,8 @@ def test_dagster_takes_every_setting_and_every_class_takes_its_own(folder: Path)
     reference = InstanceRef.from_dir(str(folder))
     assert type(reference.local_artifact_storage).__name__ == "LocalArtifactStorage"
     assert reference.local_artifact_storage.base_dir.startswith(SCRATCH_FOLDER)
-    assert reference.storage.postgres_url == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
+    storage = process_config(resolve_to_config_type(DagsterPostgresStorage.config_type()), settings["storage"]["postgres"])
+    assert pg_url_from_config(storage.value) == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
 
 
 def test_a_broken_contract_is_never_run_again_and_a_lost_pod_is(folder: Path) -> None:
@@ -67,9 +70,10 @@ def test_ticks_of_which_there_are_most_are_kept_shortest(folder: Path) -> None:
         assert 0 < days["skipped"] < days["success"] <= days["failure"]
 
 
-def test_google_clouds_differs_in_where_the_logs_of_runs_are_kept_and_in_nothing_else() -> None:
+def test_google_clouds_differs_in_where_the_logs_of_runs_are_kept_and_what_a_tag_may_ask_for_and_in_nothing_else() -> None:
     base, gcp = (yaml.safe_load(FILES[name].read_text()) for name in ("base", "gcp"))
     assert base.pop("compute_logs") != gcp.pop("compute_logs")
+    assert gcp["run_launcher"]["config"].pop("only_allow_user_defined_k8s_config_fields") == {"container_config": {"resources": True}}
     assert base == gcp
 
 
