@@ -157,6 +157,28 @@ def test_a_catalog_that_holds_something_is_replaced_only_when_that_is_said(lived
     assert found(lived, "mill") == []
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_catalog_that_is_served_meanwhile_shows_what_is_restored(
+    kind: str, lived: str, new: Callable[[str], str], use: Callable[[str], str], tmp_path: Path
+) -> None:
+    back_up(tmp_path / "backup")
+    served = Database(use(new(kind)))
+    restore(tmp_path / "backup")
+    store = Store(served, lambda: LATE)
+    store.apply([product("mill"), dataset("mill/flour")])
+    for _ in range(8):  # often enough that a driver remembers how it is asked
+        with served.reading() as connection:
+            assert "mill" in "".join(export(connection))
+    restore(tmp_path / "backup", replace=True)
+    for _ in range(8):
+        with served.reading() as connection:
+            assert "".join(export(connection)) == exported(lived)
+    store.apply([product("mill")])
+    with served.reading() as connection:
+        assert [hit.id for hit in search(connection, SearchRequest(text="mill", limit=5, budget_seconds=10)).hits]
+    served.close()
+
+
 def test_a_backup_is_never_written_over(lived: str, tmp_path: Path) -> None:
     made = back_up(tmp_path / "backup")
     with pytest.raises(ConfigurationError, match="is there already, and a backup is never written over"):
