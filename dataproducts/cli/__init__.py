@@ -6,6 +6,7 @@ import click
 
 from dataproducts import __version__
 from dataproducts.cli.alerts import alerts
+from dataproducts.cli.backup import backup, restore
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
 from dataproducts.cli.doctor import doctor
@@ -38,7 +39,8 @@ def cli() -> None:
 
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
-for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, alerts, manifest, doctor, prune, new, init):
+_KEEPING = (backup, restore, prune)
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, alerts, *_KEEPING, manifest, doctor, new, init):
     cli.add_command(command)
 
 
