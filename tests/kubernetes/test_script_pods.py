@@ -328,6 +328,7 @@ def test_a_cluster_that_does_not_answer_for_a_moment_loses_nothing(script, ran, 
     def hiccups(cluster: Cluster, pod: Pod) -> None:
         cluster.refuse(r"GET .*/pods/script", 500)
         cluster.refuse(r"GET .*/pods/.*/log", 500)
+        cluster.refuse(r"DELETE .*/pods/script", 500)
         server.executed(cluster, pod)
 
     cluster.fate = hiccups
