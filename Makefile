@@ -48,7 +48,7 @@ audit: $(VENV)/.installed
 
 sbom: $(VENV)/.installed
 	@mkdir -p dist
-	@$(BIN)/uvx -q --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+	@PYTHONWARNINGS=ignore $(BIN)/uvx -q --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 	@$(BIN)/python .ci/dependencies.py listed dist/sbom.cdx.json
 
 kafka: $(VENV)/.installed

@@ -34,7 +34,7 @@ def forget(instance: Any, days: int, now: datetime) -> int:
     Raises ConfigurationError where Dagster's storage is not PostgreSQL: on one machine it is a file for each run.
     """
     storage = instance.event_log_storage
-    if type(storage).__name__ != "PostgresEventLogStorage":
+    if not hasattr(storage, "postgres_url"):
         raise ConfigurationError("Dagster's event log is not on PostgreSQL; `dagster run delete` takes single runs away")
     until = now.astimezone(UTC).replace(tzinfo=None) - timedelta(days=days)  # as Dagster stores it
     removed = 0

@@ -26,5 +26,5 @@ def test_every_secret_that_pods_read_is_made_with_every_variable() -> None:
     given = set(re.findall(r"--from-literal=(\w+)=", TEXT))
     script = (KUBERNETES / "overlays/local/databases.sh").read_text()
     assert set(re.findall(r"env: (DAGSTER_PG_\w+)", read)) <= given
-    assert set(re.findall(r"\$(\w+_PASSWORD)", script)) <= given
+    assert set(re.findall(r"\$\{(\w+_PASSWORD)", script)) <= given
     assert {"CATALOG_DATABASE_URL", "CATALOG_TOKEN", "DATAPRODUCTS_ERASURE_KEY"} <= given

@@ -70,9 +70,10 @@ def test_ticks_of_which_there_are_most_are_kept_shortest(folder: Path) -> None:
         assert 0 < days["skipped"] < days["success"] <= days["failure"]
 
 
-def test_google_clouds_differs_in_where_the_logs_of_runs_are_kept_and_in_nothing_else() -> None:
+def test_google_clouds_differs_in_where_the_logs_of_runs_are_kept_and_what_a_tag_may_ask_for_and_in_nothing_else() -> None:
     base, gcp = (yaml.safe_load(FILES[name].read_text()) for name in ("base", "gcp"))
     assert base.pop("compute_logs") != gcp.pop("compute_logs")
+    assert gcp["run_launcher"]["config"].pop("only_allow_user_defined_k8s_config_fields") == {"container_config": {"resources": True}}
     assert base == gcp
 
 

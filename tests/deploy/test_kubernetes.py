@@ -157,7 +157,7 @@ def test_only_what_starts_and_ends_runs_may_do_anything_to_the_cluster(cluster: 
         ("", "pods/log"): {"get"},
         ("", "events"): {"list"},
     }
-    assert rights["end-runs"] == {("batch", "jobs"): {"get", "list", "delete"}, ("", "pods"): {"get", "list", "delete"}}
+    assert rights["end-runs"] == {("batch", "jobs"): {"list", "delete"}, ("", "pods"): {"list", "delete"}}
     bound = {name: {one["name"] for one in binding["subjects"]} for name, binding in cluster.of("RoleBinding").items()}
     assert bound == {"launch-runs": {"daemon", "dagster-run"}, "end-runs": {"webserver"}}
     tokens = {name for name, pod in cluster.pods().items() if pod["spec"]["automountServiceAccountToken"]}
@@ -243,9 +243,14 @@ def test_on_google_cloud_the_lake_is_a_bucket_and_pods_are_who_they_are(gcp: Clu
 def test_a_cluster_on_one_machine_has_its_own_database_and_a_lake_that_runs_see(local: Cluster) -> None:
     import json
 
+    from dagster_k8s.container_context import K8sContainerContext
+
     (container,) = local.pods()["code-location"]["spec"]["containers"]
     variables = {one["name"]: one.get("value") for one in container["env"]}
-    context = json.loads(variables["DAGSTER_CONTAINER_CONTEXT"])["k8s"]
+    told = json.loads(variables["DAGSTER_CONTAINER_CONTEXT"])
+    pods_of_runs = K8sContainerContext.create_from_config(told).run_k8s_config.pod_spec_config
+    assert pods_of_runs["volumes"][0]["persistent_volume_claim"] == {"claim_name": "lake"}
+    context = told["k8s"]
     (mount,), (volume,) = context["volume_mounts"], context["volumes"]
     assert volume in local.pods()["code-location"]["spec"]["volumes"]
     assert mount in container["volumeMounts"]
