@@ -28,6 +28,7 @@ from dataproducts import settings
 from dataproducts.errors import ConfigurationError, DeclarationError
 from tests.conftest import FACTS, PUBLIC
 from tests.kubernetes import server
+from tests.kubernetes.conftest import INSTANCE
 from tests.kubernetes.server import Cluster
 
 IMAGE = "registry.example.com/shop:1"
@@ -125,11 +126,10 @@ def production(served: tuple[Cluster, Path]) -> Iterator[dg.DagsterInstance]:
         },
     }
     overrides = {
+        **INSTANCE,
         "run_launcher": launcher,
-        "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 120, "max_resume_run_attempts": 0},
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
-        "telemetry": {"enabled": False},
     }
     with dg.instance_for_test(overrides=overrides, set_dagster_home=False) as instance:
         yield instance
