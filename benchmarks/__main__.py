@@ -16,7 +16,7 @@ from benchmarks.measurement import Comparison, Size, machine
 from benchmarks.peers import PeerFailed, Peers
 
 _OF_DATA = ("bulk", "backfill", "commits", "read", "scd2", "sql", "personal", "erasure")
-_OF_THE_REST = ("load", "publish", "catalog", "catalog_postgresql", "bigquery", "kafka_in", "kafka_out")
+_OF_THE_REST = ("load", "publish", "catalog", "catalog_postgresql", "backfill_postgresql", "bigquery", "kafka_in", "kafka_out")
 NAMES = (*_OF_DATA, *_OF_THE_REST)
 ROUNDS = {"small": 1, "full": 5}
 

@@ -101,6 +101,25 @@ def lake_at(root: Path) -> Iterator[None]:
             os.environ["DATAPRODUCTS_LAKE"] = before
 
 
+def processor_seconds(process: int) -> float:
+    """Processor time of a process, of those it has started and of those that have ended among them, in seconds."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    parents: dict[int, int] = {}
+    used: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
+        number = int(stat.parent.name)
+        parents[number] = int(fields[1])
+        used[number] = sum(map(int, fields[11:15]))  # its own, and of children that have ended
+    family = {process}
+    while more := {number for number, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(used.get(number, 0) for number in family) / ticks
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     versions = {name: version(name) for name in ("dagster", "polars", "pandera", "deltalake", "duckdb")}

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,10 @@ def server() -> Iterator[Postgres]:
         postgres = Postgres(folder, where)
         postgres._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
         postgres.start()
-        yield postgres
-        postgres.stop("immediate")
+        try:
+            yield postgres
+        finally:
+            with suppress(RuntimeError):  # it may have been stopped
+                postgres.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,7 +26,7 @@ RUN = NAMES if os.environ.get("CI") else ("bulk", "commits", "erasure", "persona
 def test_a_benchmark_prints_the_machine_and_its_ratio_to_a_floor_of_the_same_run(name: str) -> None:
     if name == "bigquery" and bigquery.environment() is None:
         pytest.skip(bigquery.NOT_THERE)
-    if name == "catalog_postgresql" and postgres.binaries() is None:
+    if name in ("backfill_postgresql", "catalog_postgresql") and postgres.binaries() is None:
         pytest.skip("needs a PostgreSQL server (apt: postgresql)")
     done = run(name, "--size", "small")
     assert done.exit_code == 0, done.stderr

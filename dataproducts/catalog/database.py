@@ -89,6 +89,25 @@ class Database:
             yield connection
 
     @contextmanager
+    def as_it_is(self) -> Iterator[tuple[sa.Connection, str | None]]:
+        """As `reading`, with the tables of whichever revision they are, which is given too; None where there are none."""
+        with _told(), self._reading.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            head = self._head(connection)
+            refuse_newer(head)
+            yield connection, head
+
+    @contextmanager
+    def remaking(self) -> Iterator[sa.Connection]:
+        """As `writing`, for who makes all tables anew: none are brought to this version of the code before."""
+        with _told(), self._writer, self._writing.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+            refuse_newer(self._head(connection))
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that is committed at the end and rolled back on any error. Writers wait for each other."""
         self.migrate()
@@ -113,6 +132,7 @@ class Database:
                 if not self.is_sqlite:
                     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
                 found = self._head(connection)
+                refuse_newer(found)
                 if found != HEAD:
                     upgrade(connection)
             self._migrated = True
@@ -134,6 +154,17 @@ class Database:
         """Give back every connection."""
         self._reading.dispose()
         self._writing.dispose()
+
+
+def refuse_newer(revision: str | None) -> None:
+    """Raise ConfigurationError for tables of a revision that a newer version of ours has made."""
+    from dataproducts.catalog.migrations import REVISIONS
+
+    if revision is not None and revision not in REVISIONS:
+        raise ConfigurationError(
+            f"the catalog's database is of revision {revision}, and this version of dataproducts knows {REVISIONS[-1]} at most; "
+            "use the newer version that has upgraded it, or restore a backup from before"
+        )
 
 
 _PRAGMAS = (

@@ -28,19 +28,24 @@ def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str
 
     Gives how many entries changed.
     """
-    changed = 0
     with database.writing() as connection:
         if database.is_sqlite:
             connection.exec_driver_sql("pragma secure_delete=on")
-        for name, one in erased.items():
-            changed += _wipe(connection, name, touched.get(name, set()))
-            for table, column in _SAID:
-                changed += _scrub(connection, table, column, table.c.dataset == name, one)
-            for table, column in _WRITTEN:
-                changed += _scrub(connection, table, column, table.c.subject == f"dataset:{name}", one)
-        changed += _forget_examples(connection, erased)
+        changed = erase_in(connection, erased, touched)
     database.compact()
     return changed
+
+
+def erase_in(connection: sa.Connection, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
+    """As `erase`, in the caller's transaction."""
+    changed = 0
+    for name, one in erased.items():
+        changed += _wipe(connection, name, touched.get(name, set()))
+        for table, column in _SAID:
+            changed += _scrub(connection, table, column, table.c.dataset == name, one)
+        for table, column in _WRITTEN:
+            changed += _scrub(connection, table, column, table.c.subject == f"dataset:{name}", one)
+    return changed + _forget_examples(connection, erased)
 
 
 def _wipe(connection: sa.Connection, name: str, touched: set[tuple[str, int]]) -> int:

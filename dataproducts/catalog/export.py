@@ -35,7 +35,7 @@ def export(connection: sa.Connection) -> Iterator[str]:
     """A line of JSON per row, ordered by table and key."""
     for table in TABLES:
         query = sa.select(table).order_by(*table.primary_key.columns)
-        for row in connection.execution_options(yield_per=1_000).execute(query).mappings():
+        for row in connection.execute(query, execution_options={"yield_per": 1_000}).mappings():
             yield t.canonical({"table": table.name, **{name: _plain(value) for name, value in row.items()}}) + "\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dataproducts import __version__
+from dataproducts.cli.backup import backup, restore
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
 from dataproducts.cli.doctor import doctor
@@ -37,7 +38,8 @@ def cli() -> None:
 
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
-for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, manifest, doctor, prune, new, init):
+_KEEPING = (backup, restore, prune)
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, *_KEEPING, manifest, doctor, new, init):
     cli.add_command(command)
 
 

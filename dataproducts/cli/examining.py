@@ -31,6 +31,7 @@ LEAST_ROOM = 2 * 2**30
 CLOCK_SECONDS = 5.0
 _DAGSTER = ("dagster", "dagster-webserver", "dagster-gcp", "dagster-k8s")
 _CATALOG_SECONDS = 10.0
+_TABLES = 20  # of the lake, whose format is looked at
 _QUICK = {"timeout": "10s", "connect_timeout": "5s"}  # of an object store, whose own patience is minutes
 
 
@@ -51,6 +52,7 @@ def examine() -> Iterator[Finding]:
     yield _look("environment", _environment)
     yield _look("disk", _disk)
     yield _look("lake", _lake)
+    yield _look("format", lambda: _format(located))
     yield _look("Dagster", _dagster)
     yield _look("catalog", _catalog)
     yield _look("Kafka", lambda: _kafka(located))
@@ -151,13 +153,34 @@ def _lake() -> tuple[State, str]:
     return ("well", lake) if back.equals(written) else ("wrong", f"{lake} gives back something else than was written; tell whoever runs it")
 
 
+def _format(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    """The format that the registry and the first tables state; one that is newer raises."""
+    from dataproducts.erasure.registry import Registry
+    from dataproducts.history.store import DatasetHistory
+    from dataproducts.history.table import FORMAT_VERSION
+
+    Registry(settings.lake()).refresh()
+    names = [dataset.contract.dataset for product in located.values() for dataset in product.datasets.values()]
+    held = [name for name in sorted(names)[:_TABLES] if DatasetHistory(settings.lake(), name).versions()]
+    return "well", f"of the lake {FORMAT_VERSION} at most, as this version knows; {count(len(held), 'dataset')} looked at"
+
+
 def _dagster() -> tuple[State, str]:
     import dagster as dg
 
     home = dagster_home()
     with dg.DagsterInstance.get() as instance:
+        if (driver := getattr(getattr(instance.run_storage, "_engine", None), "driver", "")) == "psycopg":
+            return "wrong", f"Dagster's SQL needs psycopg2, and its storage uses {driver}; begin the address with postgresql+psycopg2://"
         instance.get_runs(limit=1)
         kind = type(instance.run_storage).__name__.removesuffix("RunStorage")
+        for storage in (instance.run_storage, instance.event_log_storage):
+            found, wanted = storage.alembic_version() or (None, None)
+            if found != wanted:
+                return (
+                    "wrong",
+                    f"the tables of Dagster's {kind} storage are of revision {found}, not {wanted}; run `dagster instance migrate`",
+                )
         beats = instance.get_daemon_statuses()
         alive = sorted(name for name, status in beats.items() if status.healthy)
     if not alive:
@@ -172,7 +195,10 @@ def _catalog() -> tuple[State, str]:
     known = target().newest(settings.location())
     said = f"{count(len(known), 'dataset')} of {settings.location()} known"
     if not url:
-        return "well", f"embedded, {said}"
+        from dataproducts.catalog.database import Database
+        from dataproducts.catalog.migrations import HEAD
+
+        return "well", f"embedded in {'SQLite' if Database().is_sqlite else 'PostgreSQL'}, revision {HEAD}, {said}"
     import httpx
 
     answer = httpx.get(f"{url}/health/ready", timeout=_CATALOG_SECONDS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dataproducts.errors import HistoryError
-from dataproducts.history.table import KEPT_FOR_EVER
+from dataproducts.history.table import KEPT_FOR_EVER, refuse_newer
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -39,6 +39,7 @@ class Lines:
             return None
         with self.told():
             table.update_incremental()
+            refuse_newer(table, self.url)
             # not `file_uris`, which are percent-encoded: a home may have spaces and letters of any alphabet
             held = pl.DataFrame(table.get_add_actions(flatten=True)).get_column("path")
             paths = [path for path in held if path not in self._read]
@@ -100,7 +101,7 @@ class Lines:
             if local and not create and not (Path(self.url) / "_delta_log").exists():
                 return None
             try:
-                self._table = DeltaTable(self.url)
+                found = DeltaTable(self.url)
             except (TableNotFoundError, OSError):
                 if not create:
                     return None
@@ -108,6 +109,8 @@ class Lines:
                     Path(self.url).mkdir(parents=True, exist_ok=True)
                 schema = Schema.from_arrow(pl.DataFrame(schema=self.schema).to_arrow().schema)
                 with suppress(DeltaError):  # another run created it
-                    DeltaTable.create(self.url, schema=schema, mode="error", configuration=KEPT_FOR_EVER)
-                self._table = DeltaTable(self.url)
-        return self._table
+                    DeltaTable.create(self.url, schema=schema, mode="error", configuration=KEPT_FOR_EVER, raise_if_key_not_exists=False)
+                found = DeltaTable(self.url)
+        refuse_newer(found, self.url)
+        self._table = found
+        return found

@@ -32,7 +32,13 @@ COMPACT_LEDGER_AT = 48  # small ledger files before they are rewritten as one
 ROW_GROUP = 131_072
 _ATTEMPTS = 50
 
+FORMAT, FORMAT_VERSION = "dataproducts.format", 1
+"""The table property that states how files, ledger and registry are laid out, and the newest such format this code knows.
+
+A table that states none is of format 1.
+"""
 KEPT_FOR_EVER: dict[str, str | None] = {
+    FORMAT: str(FORMAT_VERSION),
     "delta.appendOnly": "true",
     "delta.checkpointInterval": "10",
     # history must not expire: the defaults are 30 and 7 days
@@ -104,6 +110,7 @@ class HistoryTable:
         else:
             with _told(self.dataset, self.url):
                 self._table.update_incremental()
+            refuse_newer(self._table, self.url)
 
     def create(self, dtypes: Mapping[str, pl.DataType], *, kind: str, key: Sequence[str]) -> None:
         """Create the table, or find it created by another writer. Kind and key are kept for readers without the code."""
@@ -439,9 +446,11 @@ class HistoryTable:
                 return None
             with _told(self.dataset, self.url):
                 try:
-                    self._table = DeltaTable(self.url)
+                    table = DeltaTable(self.url)
                 except TableNotFoundError:
                     return None
+            refuse_newer(table, self.url)
+            self._table = table
         return self._table
 
     def _opened(self) -> DeltaTable:
@@ -509,6 +518,16 @@ class HistoryTable:
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         self.refresh()
+
+
+def refuse_newer(table: DeltaTable, url: str) -> None:
+    """Raise HistoryError for a table of the lake that a newer version of ours has laid out otherwise: none of it is read or written."""
+    stated = table.metadata().configuration.get(FORMAT) or "1"
+    if not stated.isdigit() or int(stated) > FORMAT_VERSION:
+        raise HistoryError(
+            f"{url} is of lake format {stated}, and this version of dataproducts knows {FORMAT_VERSION} at most; "
+            "use the newer version that wrote it"
+        )
 
 
 def _write_parquet(path: Path, chunks: Iterable[pl.DataFrame]) -> None:

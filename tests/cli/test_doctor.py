@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pandera.polars as pa
+import polars as pl
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
+from deltalake import DeltaTable
 
 import dataproducts as dp
+from dataproducts.catalog.database import Database
+from dataproducts.catalog.migrations import HEAD
 from dataproducts.cli import examining
 from dataproducts.cli.examining import Finding
+from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.history.table import FORMAT
+from tests.catalog.conftest import postgres  # noqa: F401 - a fixture
 
 
 class Person(pa.DataFrameModel):
@@ -71,7 +79,7 @@ def test_a_laptop_with_nothing_set_is_well(look) -> None:
     found = look()
     assert {finding.state for finding in found.values()} == {"well", "idle"}
     assert found["environment"].text.startswith("local, with the resources ")
-    assert found["catalog"].text == "embedded, 0 datasets of dataproducts known"
+    assert found["catalog"].text == f"embedded in SQLite, revision {HEAD}, 0 datasets of dataproducts known"
     assert "no daemon is running" in found["Dagster"].text
 
 
@@ -98,6 +106,55 @@ def test_a_full_disk_and_a_home_that_cannot_be_written_are_told(look, monkeypatc
     (tmp_path / "file").touch()
     monkeypatch.setenv("DATAPRODUCTS_HOME", str(tmp_path / "file/home"))
     assert look()["disk"].text.endswith("cannot be written (Not a directory); give write access, or set DATAPRODUCTS_HOME or TMPDIR")
+
+
+def test_a_catalog_of_a_later_version_and_a_lake_of_a_newer_format_are_told(look, product, declare, home: Path, lake: str) -> None:
+    @product.dataset(schema=Sale, key="number")
+    def sales() -> list[dict[str, int]]:
+        """Sales."""
+        return []
+
+    rows = pl.DataFrame({"number": [1]})
+    contract = product.datasets["sales"].contract
+    DatasetHistory(lake, contract.dataset).commit([Draft.of("-", rows, contract)], contract)
+    assert look(product)["format"] == Finding("format", "well", "of the lake 1 at most, as this version knows; 1 dataset looked at")
+    (table,) = DatasetHistory(lake, contract.dataset).tables()
+    DeltaTable(table.url).alter.set_table_properties({FORMAT: "2"}, raise_if_not_exists=False)
+    found = look(product)["format"]
+    assert (found.state, found.text.startswith(f"{table.url} is of lake format 2")) == ("wrong", True)
+    database = Database()
+    with database.writing() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    database.close()
+    found = look(product)["catalog"]
+    assert (found.state, found.text.startswith("the catalog's database is of revision 9999")) == ("wrong", True)
+
+
+def test_dagster_and_catalog_on_postgresql_are_looked_at(look, home: Path, monkeypatch: pytest.MonkeyPatch, request) -> None:
+    server = request.getfixturevalue("postgres")
+    monkeypatch.setenv("CATALOG_DATABASE_URL", server.new())
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    (home / "dagster").mkdir(parents=True)
+    settings = home / "dagster" / "dagster.yaml"
+    url = server.new().replace("+psycopg", "")
+    settings.write_text(f"storage: {{postgres: {{postgres_url: '{url}'}}}}", encoding="utf-8")
+    found = look()
+    assert found["catalog"].text == f"embedded in PostgreSQL, revision {HEAD}, 0 datasets of dataproducts known"
+    assert (found["Dagster"].state, found["Dagster"].text.startswith("Dagster's SQL needs psycopg2")) == ("wrong", True)
+    url = url.replace("postgresql:", "postgresql+psycopg2:")
+    settings.write_text(f"storage: {{postgres: {{postgres_url: '{url}'}}}}", encoding="utf-8")
+    assert look()["Dagster"].text.startswith("Postgres storage, ")
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = 'earlier'"))
+    assert "are of revision earlier, not " in look()["Dagster"].text
+    server.stop()
+    try:
+        monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda *_, **__: 0.01)
+        found = look()
+    finally:
+        server.start()
+    assert (found["Dagster"].state, found["catalog"].state) == ("wrong", "wrong")
+    assert found["catalog"].text.startswith("the catalog's database cannot be used just now")
 
 
 def test_a_catalog_without_a_token_is_told(look, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,4 +243,4 @@ def test_code_that_does_not_load_is_one_line_and_the_rest_is_looked_at(monkeypat
     found = {finding.piece: finding for finding in examining.examine()}
     assert found["products"] == Finding("products", "wrong", "SyntaxError: invalid syntax here")
     assert found["lake"].state == "well"
-    assert len(found) == 11
+    assert len(found) == 12

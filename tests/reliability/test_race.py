@@ -19,7 +19,7 @@ NAME = "weather/readings"
 ROUNDS = 12 if os.environ.get("CI") else 6
 
 
-def write_at_once(lake: Path, *writers: tuple[int, str, str]) -> list[dict[str, Any]]:
+def write_at_once(lake: Path | str, *writers: tuple[int, str, str]) -> list[dict[str, Any]]:
     """Writers as (rounds, partitions, contract version); what each says it committed."""
     start = str(time.time() + 3)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "POLARS_MAX_THREADS": "1"}
@@ -38,7 +38,7 @@ def write_at_once(lake: Path, *writers: tuple[int, str, str]) -> list[dict[str, 
     return [json.loads(out) for out, _ in said]
 
 
-def assert_consistent(lake: Path, said: list[dict[str, Any]]) -> None:
+def assert_consistent(lake: Path | str, said: list[dict[str, Any]]) -> None:
     history = DatasetHistory(str(lake), NAME)
     versions = history.versions()
     history.verify(versions)

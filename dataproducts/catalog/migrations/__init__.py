@@ -6,15 +6,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+REVISIONS = ("0001", "0002")
+"""Every revision there has been, oldest first."""
+HEAD = REVISIONS[-1]
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Run what is missing inside the caller's transaction."""
+def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
+    """Run what is missing up to a revision inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
