@@ -227,11 +227,11 @@ def test_every_setting_is_one_that_is_read(cluster: Cluster, monkeypatch: pytest
 def test_on_google_cloud_the_lake_is_a_bucket_and_pods_are_who_they_are(gcp: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     given = gcp.of("ConfigMap")[SETTINGS]["data"]
     assert given["DATAPRODUCTS_LAKE"].startswith("gs://")
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
     from dataproducts.definitions import port_resources, products, resources
 
-    located = products()
+    located = products()  # with the addresses of here, since other tests of this process see the same products
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     assert {"register", "bigquery", "kafka"} <= {**port_resources(located), **resources()}.keys()
     accounts = gcp.of("ServiceAccount")
     known = {name for name, one in accounts.items() if "iam.gke.io/gcp-service-account" in one["metadata"].get("annotations", {})}
