@@ -157,6 +157,28 @@ def test_a_catalog_that_holds_something_is_replaced_only_when_that_is_said(lived
     assert found(lived, "mill") == []
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_catalog_that_is_served_meanwhile_shows_what_is_restored(
+    kind: str, lived: str, new: Callable[[str], str], use: Callable[[str], str], tmp_path: Path
+) -> None:
+    back_up(tmp_path / "backup")
+    served = Database(use(new(kind)))
+    restore(tmp_path / "backup")
+    store = Store(served, lambda: LATE)
+    store.apply([product("mill"), dataset("mill/flour")])
+    for _ in range(8):  # often enough that a driver remembers how it is asked
+        with served.reading() as connection:
+            assert "mill" in "".join(export(connection))
+    restore(tmp_path / "backup", replace=True)
+    for _ in range(8):
+        with served.reading() as connection:
+            assert "".join(export(connection)) == exported(lived)
+    store.apply([product("mill")])
+    with served.reading() as connection:
+        assert [hit.id for hit in search(connection, SearchRequest(text="mill", limit=5, budget_seconds=10)).hits]
+    served.close()
+
+
 def test_a_backup_is_never_written_over(lived: str, tmp_path: Path) -> None:
     made = back_up(tmp_path / "backup")
     with pytest.raises(ConfigurationError, match="is there already, and a backup is never written over"):
@@ -202,35 +224,32 @@ from dataproducts.backup.taking import back_up
 from dataproducts.errors import DataProductsError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
-try:
-    back_up(Path(sys.argv[2])) if sys.argv[1] == "backup" else restore(Path(sys.argv[2]), replace=True)
-except DataProductsError as error:
-    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+for work in (lambda: back_up(Path(sys.argv[1], "full")), lambda: restore(Path(sys.argv[1], "backup"), replace=True)):
+    try:
+        work()
+    except DataProductsError as error:
+        print(error)
 """
 
 
 def test_a_full_disk_leaves_no_backup_and_the_catalog_as_it_was(lived: str, tmp_path: Path) -> None:
-    def on_a_full_disk(what: str, name: str, room: int) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", FULL, what, str(tmp_path / name), str(room)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
     database = Database(lived)
     store = Store(database, lambda: LATE)
     for _ in range(40):
         tokens.write_down(store, "publisher", "publish", "x", secrets.token_hex(2_000))
     before = exported(lived)
-    said = on_a_full_disk("backup", "full", 50_000)
-    assert "audit.jsonl.gz of the backup cannot be written (File too large); make room for it, or give another folder" in said
-    assert [path.name for path in tmp_path.iterdir() if "full" in path.name] == []
     back_up(tmp_path / "backup")
     store.apply([product("mill")])
     database.compact()
     database.close()
     grown = exported(lived)
     assert grown != before
-    said = on_a_full_disk("restore", "backup", 50_000)
-    assert said.startswith("the catalog's database cannot be used just now")
+    command = [sys.executable, "-W", "ignore", "-c", FULL, str(tmp_path)]
+    taking, restoring = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    assert taking.endswith("audit.jsonl.gz of the backup cannot be written (File too large); make room for it, or give another folder")
+    assert [path.name for path in tmp_path.iterdir() if "full" in path.name] == []
+    assert restoring.startswith("the catalog's database cannot be used just now")
     assert exported(lived) == grown
     restore(tmp_path / "backup", replace=True)
     assert exported(lived) == before
