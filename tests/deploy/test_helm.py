@@ -55,7 +55,7 @@ def test_the_instance_is_the_one_of_the_manifests() -> None:
     logs = snake(VALUES["computeLogManager"]["config"]["gcsComputeLogManager"])
     assert {**logs, "bucket": {"env": "DAGSTER_COMPUTE_LOGS_BUCKET"}} == DAGSTER["compute_logs"]["config"]
     assert VALUES["telemetry"] == DAGSTER["telemetry"]
-    assert VALUES["postgresql"]["postgresqlScheme"] == DAGSTER["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert VALUES["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"  # its storage is Dagster's own, on the same tables
 
 
 def test_the_names_are_those_that_jobs_use() -> None:

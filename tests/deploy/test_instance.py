@@ -12,7 +12,6 @@ from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import class_from_code_pointer
-from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 
 from dataproducts.kubernetes.pod import SCRATCH_FOLDER
@@ -38,16 +37,17 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 def test_dagster_takes_every_setting_and_every_class_takes_its_own(folder: Path) -> None:
     settings, _ = dagster_instance_config(str(folder))
     classes = {name: value for name, value in settings.items() if isinstance(value, dict) and "class" in value}
-    assert set(classes) == {"compute_logs", "local_artifact_storage", "run_launcher", "run_coordinator"}
+    classes |= settings["storage"]
+    assert set(classes) == {"custom", "compute_logs", "local_artifact_storage", "run_launcher", "run_coordinator"}
+    taken = {}
     for name, value in classes.items():
         made = class_from_code_pointer(value["module"], value["class"])
-        taken = process_config(resolve_to_config_type(made.config_type()), value.get("config", {}))
-        assert taken.success, (name, taken.errors)
+        taken[name] = process_config(resolve_to_config_type(made.config_type()), value.get("config", {}))
+        assert taken[name].success, (name, taken[name].errors)
+    assert pg_url_from_config(taken["custom"].value) == "postgresql://dagster:secret@db:5432/dagster"
     reference = InstanceRef.from_dir(str(folder))
     assert type(reference.local_artifact_storage).__name__ == "LocalArtifactStorage"
     assert reference.local_artifact_storage.base_dir.startswith(SCRATCH_FOLDER)
-    storage = process_config(resolve_to_config_type(DagsterPostgresStorage.config_type()), settings["storage"]["postgres"])
-    assert pg_url_from_config(storage.value) == "postgresql+psycopg2://dagster:secret@db:5432/dagster"
 
 
 def test_a_broken_contract_is_never_run_again_and_a_lost_pod_is(folder: Path) -> None:

@@ -200,7 +200,7 @@ def test_any_image_may_run_with_the_script_or_by_itself(script, product, ran, cl
     assert f"shop/made: {OTHER} ended with status 2; its last line: no such option; nothing was stored" == ran(by_itself).failure
     own = containers(cluster)["script"]
     assert "command" not in own
-    assert own["args"] == ["--out", "/scratch/work/files/m.csv"]
+    assert own["args"] == ["--out", f"{script_pod.FOLDER}/files/m.csv"]
 
 
 def test_an_image_needs_a_cluster_and_a_name_and_brings_its_packages(script, product, monkeypatch) -> None:
