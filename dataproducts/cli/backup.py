@@ -25,7 +25,7 @@ def backup(folder: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Put it in the place of what the catalog holds.")
 def restore(folder: Path, *, replace: bool) -> None:
     """Bring a backup back, from SQLite or PostgreSQL to either.

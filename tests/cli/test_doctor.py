@@ -252,4 +252,4 @@ def test_code_that_does_not_load_is_one_line_and_the_rest_is_looked_at(monkeypat
     found = {finding.piece: finding for finding in examining.examine()}
     assert found["products"] == Finding("products", "wrong", "SyntaxError: invalid syntax here")
     assert found["lake"].state == "well"
-    assert len(found) == 12
+    assert len(found) == 13
