@@ -267,4 +267,4 @@ def test_the_commands_say_what_they_did(lived: str, use: Callable[[str], str], t
     assert "reset the cursor of the sensor publish_metadata" in done.stderr
     assert done.stdout.startswith(f"{tmp_path / 'backup'} of {held['made_at']} is restored: ")
     shutil.rmtree(tmp_path / "backup")
-    assert run.invoke(cli, ["restore", str(tmp_path / "backup")]).exit_code == 2
+    assert run.invoke(cli, ["restore", str(tmp_path / "backup")]).exit_code == 1
