@@ -55,6 +55,17 @@ def longest_pause(line: str) -> timedelta:
     return max([*within, *between])
 
 
+def patience(line: str, deadline_minutes: int) -> timedelta:
+    """The longest that may lie between two runs of a sound line: as late as their deadline lets them be, in the night the clock changes."""
+    return longest_pause(line) + timedelta(hours=1, minutes=deadline_minutes)
+
+
+def in_words(span: timedelta) -> str:
+    """ "3 days", "26 hours", "1 hour"."""
+    hours = max(1, int(span.total_seconds() // 3600))
+    return f"{hours // 24} days" if hours >= 72 else f"{hours} hour{'' if hours == 1 else 's'}"
+
+
 def last_tick(line: str, time_zone: str, moment: datetime) -> datetime:
     """The newest tick of a sound line that is not after a moment, in the time zone."""
     fields, zone = line.split(), ZoneInfo(time_zone)

@@ -31,6 +31,7 @@ from dataproducts.history.intervals import incorporate
 from dataproducts.history.ledger import THROUGH, UNPARTITIONED, VIEW, Version, read_through
 from dataproducts.history.store import DatasetHistory
 from dataproducts.inputs import FrameKind, Input, frame_kind, steps
+from dataproducts.masking import hidden
 from dataproducts.materialization import UNCHANGED, Limits, Log, Materializer, Outcome, Report, Result
 from dataproducts.product_facts import PODS, RUNTIME, ProductFacts
 from dataproducts.quality import anonymity, personal_data
@@ -124,7 +125,8 @@ class Dataset(dg.AssetsDefinition):
             retry_policy=dg.RetryPolicy(declaration.retries, delay=30, backoff=dg.Backoff.EXPONENTIAL) if declaration.retries else None,
         )
         def asset(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
-            yield from run(context)
+            with hidden(context.log):
+                yield from run(context)
 
         dataset = cls.__new__(cls)
         dataset.__dict__.update(asset.__dict__)

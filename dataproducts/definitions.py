@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from dataproducts import settings
+from dataproducts import logs, settings
 from dataproducts.errors import DeclarationError
 from dataproducts.examples import job as examples
 from dataproducts.kubernetes.executor import product_executor
@@ -46,6 +46,7 @@ def resources() -> dict[str, Any]:
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions of the whole location; `overrides` replace resources, for tests."""
+    logs.of_dagster()
     with _nothing_to_collect():
         located = products()
         at_hand = {**port_resources(located), **resources(), **(overrides or {})}
@@ -55,7 +56,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
 
 
 def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
-    """What tells the catalog of it all, and proves that it has arrived; OpenLineage too, where its client is configured."""
+    """What tells the catalog of it all, and proves that it has arrived; OpenLineage too, where its client is configured; and alerts."""
+    from dataproducts.alerts.sensor import alerts_sensor
     from dataproducts.catalog.target import target
     from dataproducts.publication import lineage_events, sensor
     from dataproducts.publication.reconcile import reconciliation
@@ -69,6 +71,8 @@ def publication(located: Mapping[str, DataProduct]) -> dg.Definitions:
     checks = [one for one in rest if isinstance(one, dg.AssetChecksDefinition)]
     schedules = [one for one in rest if isinstance(one, dg.ScheduleDefinition)]
     jobs = [one for one in rest if one not in checks and one not in schedules]
+    if (alerts := alerts_sensor(located, where)) is not None:
+        sensors.append(alerts)
     return dg.Definitions(assets=[asset], asset_checks=checks, jobs=jobs, schedules=schedules, sensors=sensors)
 
 

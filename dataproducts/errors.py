@@ -61,3 +61,7 @@ class PortError(DataProductsError):
 
 class PortUnavailable(PortError):
     """A port's other end did not answer; whether something arrived is found out by the next run, which may succeed."""
+
+
+class ReceiverUnavailable(DataProductsError):
+    """Whoever is to be told of trouble cannot be reached just now, or does not take it; the same again later may succeed."""

@@ -24,6 +24,7 @@ from dataproducts.history.content import content_hash
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import Committed, DatasetHistory, Draft
 from dataproducts.history.table import Overtaken
+from dataproducts.masking import without_secrets
 from dataproducts.quality import personal_data
 from dataproducts.quality.anonymity import KAnonymity
 from dataproducts.quality.conform import Refused, conform, to_json
@@ -241,16 +242,17 @@ class Materializer:
             prepared = self._prepare(partition, value, stack, report)
             prepared.metadata.update(note(partition))
             return prepared
-        except ContractBreach as breach:
-            report.shape.append(str(breach))
-            report.fail(partition, breach)
-        except DataProductsError as error:
-            report.fail(partition, error)
         except Exception as error:
-            if alone:
+            without_secrets(error)  # before its text is taken
+            if isinstance(error, ContractBreach):
+                report.shape.append(str(error))
+            if isinstance(error, DataProductsError):
+                report.fail(partition, error)
+            elif alone:
                 raise
-            text = f"{self._where(partition)}: {type(error).__name__}: {error}"
-            report.outcomes[partition] = Outcome(partition, error=text, cause=error)
+            else:
+                text = f"{self._where(partition)}: {type(error).__name__}: {error}"
+                report.outcomes[partition] = Outcome(partition, error=text, cause=error)
         return None
 
     def _may_try(self, partition: str, tries: int, report: Report) -> bool:

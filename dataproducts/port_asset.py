@@ -12,6 +12,7 @@ from dataproducts.dataset import PREFIX, Dataset, Declaration, partition_keys
 from dataproducts.errors import DeclarationError, PortError, PortUnavailable
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
+from dataproducts.masking import hidden
 from dataproducts.ports.delivery import Report, deliver
 from dataproducts.ports.journal import Journal
 from dataproducts.ports.port import Comparison, Offered, OutputPort, Read, View
@@ -49,7 +50,8 @@ class PortAsset(dg.AssetsDefinition):
             retry_policy=RETRIES,
         )
         def asset(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
-            yield from _run(context, dataset, port)
+            with hidden(context.log):
+                yield from _run(context, dataset, port)
 
         made = cls.__new__(cls)
         made.__dict__.update(asset.__dict__)

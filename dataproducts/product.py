@@ -328,7 +328,7 @@ class DataProduct:
         ports = [port for of_dataset in self.ports.values() for port in of_dataset]
         if ports or any(d.automation is not None for d in declared):
             self._automate()
-        schedules = [s for d in map(self._scheduled, declared) if d.schedule for s in _schedules(d)]
+        schedules = [s for d in map(self.scheduled, declared) if d.schedule for s in _schedules(d)]
         more: dict[str, list[Any]] = {"schedules": [], "sensors": [], "jobs": [], "asset_checks": [], "assets": []}
         for item in self._more:
             more[_sort(item)].append(item)
@@ -341,8 +341,8 @@ class DataProduct:
             resources=dict(resources or {}),
         )
 
-    def _scheduled(self, declaration: Declaration) -> Declaration:
-        """With the product's own schedule, where the dataset has none and follows from no other."""
+    def scheduled(self, declaration: Declaration) -> Declaration:
+        """A declaration with the product's own schedule, where the dataset has none and follows from no other."""
         schedule = self.facts.runtime.schedule
         if schedule is None or declaration.schedule or declaration.automation is not None:
             return declaration

@@ -107,6 +107,12 @@ def _day(value: object) -> object:
     return value
 
 
+def _no_address(value: object) -> object:
+    if isinstance(value, str) and "/" in value:  # its text is not repeated: whoever has it may write
+        raise PydanticCustomError("refused", "is an address, and a secret; keep it in an environment variable, and write that one's name")
+    return value
+
+
 def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     first: dict[T, int] = {}
     for position, value in enumerate(values):
@@ -136,7 +142,9 @@ Host = Annotated[
 Object = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", title="Kubernetes name of a-z, 0-9 and -")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$", title="label of Kubernetes")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$", title="environment variable")]
+SecretVariable = Annotated[Variable, BeforeValidator(_no_address)]
 Tries = Annotated[int, Field(ge=0, le=10, title="number from 0 to 10")]
+Hours = Annotated[int, Field(ge=1, le=8_784, title="number of hours from 1 to 8784")]
 Minutes = Annotated[int, Field(ge=1, le=10_080, title="number of minutes from 1 to 10080")]
 Day = Annotated[date, Field(title="date, written YYYY-MM-DD"), BeforeValidator(_day)]
 Each = Annotated[tuple[T, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
@@ -345,6 +353,44 @@ class Runtime(_Facts):
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"schedule"})
 
 
+class Trouble(StrEnum):
+    """What a team may be told of."""
+
+    RUN_FAILED = "run_failed"
+    CHECK_FAILED = "check_failed"
+    CHECK_WARNED = "check_warned"
+    STALE = "stale"  # older than the dataset's freshness
+    SILENT = "silent"  # not made for longer than its schedule ever pauses, or than silent_hours
+    DEAD_LETTERS = "dead_letters"
+    RECONCILIATION = "reconciliation"
+
+
+TroubleKind = Annotated[Trouble, Field(title="kind of trouble")]
+
+
+class Alerts(_Facts):
+    """Who is told when something goes wrong, of what, and how often."""
+
+    slack_webhook: SecretVariable | None = _fact(
+        "Environment variable with the address of a Slack webhook; the address is a secret.", default=None
+    )
+    email: Each[Email] = _fact("Who gets mail.", default=(), validate_default=True)
+    kinds: Each[TroubleKind] = _fact(
+        "What is told; all but check_warned where left out.", default=tuple(one for one in Trouble if one is not Trouble.CHECK_WARNED)
+    )
+    silent_hours: Hours | None = _fact(
+        "Hours after which what has a schedule or a source, and no freshness, is missed; by default what the schedules say.", default=None
+    )
+    remind_hours: Hours = _fact("Hours after which what still goes wrong is told again.", default=24)
+
+    @pydantic.field_validator("email")
+    @classmethod
+    def _somebody(cls, email: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not email and info.data.get("slack_webhook", "faulty") is None:
+            raise PydanticCustomError("stated", "is missing; state it, slack_webhook or both")
+        return email
+
+
 class Link(_Facts):
     """Something built on the product, or written about it."""
 
@@ -404,6 +450,7 @@ class ProductFacts(_Facts):
     links: tuple[Link, ...] = _fact("Dashboards, stories and documentation.", "metabaseUrl", "notebook", default=())
     concepts: tuple[Concept, ...] = _fact("The product's glossary.", default=())
     runtime: Runtime = _fact("What it needs where it runs.", default_factory=Runtime)
+    alerts: Alerts | None = _fact("Who is told when something goes wrong.", default=None)
 
     @pydantic.field_validator("concepts")
     @classmethod

@@ -113,3 +113,9 @@ def _why(answer: Any) -> str:
 
 def _line(text: object) -> str:
     return " ".join(str(text).split())[:200]
+
+
+def held() -> list[str]:
+    """The values read so far, for whoever has to keep them out of what is written."""
+    with _holding:
+        return [value for _, value in _held.values()]

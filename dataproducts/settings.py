@@ -117,3 +117,13 @@ def location() -> str:
 def catalog_pages() -> str:
     """The address of the catalog's pages, CATALOG_BASE_URL (default http://localhost:8080), without a slash at the end."""
     return os.environ.get("CATALOG_BASE_URL", "").rstrip("/") or "http://localhost:8080"
+
+
+def dagster_pages() -> str:
+    """The address of Dagster's pages, CATALOG_DAGSTER_URL (default http://localhost:3000), without a slash at the end."""
+    return os.environ.get("CATALOG_DAGSTER_URL", "").rstrip("/") or "http://localhost:3000"
+
+
+def runbook() -> str:
+    """Where people find the runbook, DATAPRODUCTS_RUNBOOK_URL; by default its place in the repository."""
+    return os.environ.get("DATAPRODUCTS_RUNBOOK_URL", "") or "docs/runbook.md"

@@ -22,6 +22,7 @@ from dataproducts.product_facts import (
     AccessLevel,
     PersonalData,
     ProductFacts,
+    Trouble,
     product_schema,
 )
 from dataproducts.product_file import LARGEST_FILE, load_facts
@@ -461,3 +462,36 @@ def test_a_fault_in_the_runtime_is_told_where_it_stands(write: Write, stated: st
     with pytest.raises(DeclarationError) as refused:
         load_facts(write(f"{GOOD}runtime:\n  {stated}\n"))
     assert said in str(refused.value)
+
+
+# Alerts
+
+
+@pytest.mark.parametrize(
+    ("alerts", "fault"),
+    [
+        ("{kinds: [stale]}", "alerts.email: is missing; state it, slack_webhook or both"),
+        ("{email: []}", "alerts.email: is missing; state it, slack_webhook or both"),
+        ("{slack_webhook: '#team'}", "alerts.slack_webhook: '#team' is not an environment variable"),
+        ("{email: [a@example.com], remind_hours: 0}", "alerts.remind_hours: '0' is not a number of hours from 1 to 8784"),
+        (
+            "{email: [a@example.com], kinds: [stalee]}",
+            "alerts.kinds[0]: 'stalee' is not a kind of trouble; did you mean 'stale'? "
+            "Allowed: run_failed, check_failed, check_warned, stale, silent, dead_letters, reconciliation.",
+        ),
+    ],
+)
+def test_alerts_that_nobody_would_get_are_refused(faults: Faults, alerts: str, fault: str) -> None:
+    assert faults(f"{GOOD}alerts: {alerts}\n") == [f"20: {fault}"]
+
+
+def test_the_address_of_a_webhook_is_refused_and_not_repeated(faults: Faults) -> None:
+    (said,) = faults(GOOD + "alerts: {slack_webhook: https://hooks.slack.com/services/T0/B0/hemmelig}\n")
+    assert said == "20: alerts.slack_webhook: is an address, and a secret; keep it in an environment variable, and write that one's name"
+
+
+def test_alerts_are_of_all_but_warnings_where_nothing_is_said(write: Write) -> None:
+    alerts = load_facts(write(GOOD + "alerts: {slack_webhook: SLACK_KAFFE}\n")).alerts
+    assert alerts is not None
+    assert set(Trouble) - set(alerts.kinds) == {Trouble.CHECK_WARNED}
+    assert (alerts.silent_hours, alerts.remind_hours) == (None, 24)

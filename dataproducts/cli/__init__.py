@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dataproducts import __version__
+from dataproducts.cli.alerts import alerts
 from dataproducts.cli.backup import backup, restore
 from dataproducts.cli.catalog import catalog
 from dataproducts.cli.contract import contract
@@ -39,7 +40,7 @@ def cli() -> None:
 
 _READING = (versions, read, changes, quarantine, erase, contract, package, examples)
 _KEEPING = (backup, restore, prune)
-for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, *_KEEPING, manifest, doctor, new, init):
+for command in (up, list_datasets, materialize, run, *_READING, reconcile, catalog, alerts, *_KEEPING, manifest, doctor, new, init):
     cli.add_command(command)
 
 

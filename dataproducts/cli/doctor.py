@@ -13,7 +13,7 @@ _SHOWN = {"well": ("ok", "green"), "idle": ("--", "white"), "wrong": ("!!", "red
 def doctor() -> None:
     """Whether all that is needed is there, and what to do.
 
-    Looks at versions, the products, disk, lake, Dagster, the catalog, brokers, BigQuery, secrets and programs. Exit status 1 where
+    Looks at versions, the products, disk, lake, Dagster, the catalog, brokers, BigQuery, secrets, programs and alerts. Exit status 1 where
     something is wrong; what is not in use is no fault.
     """
     from dataproducts.cli.examining import examine

@@ -59,6 +59,7 @@ def examine() -> Iterator[Finding]:
     yield _look("BigQuery", lambda: _bigquery(located))
     yield _look("secrets", lambda: _secrets(located))
     yield _look("programs", lambda: _programs(located))
+    yield _look("alerts", lambda: _alerts(located))
 
 
 def _look(piece: str, at: Callable[[], tuple[State, str]]) -> Finding:
@@ -286,6 +287,18 @@ def _programs(located: Mapping[str, DataProduct]) -> tuple[State, str]:
         if shutil.which(program, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}") is None:
             return "wrong", f"{program} is not installed, and {name} needs it; install it"
     return "well", ", ".join(sorted(needed))
+
+
+def _alerts(located: Mapping[str, DataProduct]) -> tuple[State, str]:
+    """Whether everybody who is declared can be told. Nothing is sent."""
+    from dataproducts.alerts.sensor import recipients
+
+    found = [one.receiver for one in recipients(located).values()]
+    if not found:
+        return "idle", "no product says who is to be told when something goes wrong"
+    if unset := sorted({fault for receiver in found if (fault := receiver.fault()) is not None}):
+        return "idle", f"not everybody is told: {'; '.join(unset)}"
+    return "well", f"{count(len(found), 'receiver')}; `dataproducts alerts --test TEAM` tries one"
 
 
 def _listed(names: set[str]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from traceback import extract_tb, print_exc
+from traceback import extract_tb, format_exc
 from typing import Any
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from dataproducts import logs
 from dataproducts.errors import DataProductsError
+from dataproducts.masking import masked
 
 DEBUG = "DATAPRODUCTS_DEBUG"
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -56,6 +59,7 @@ class Commands(click.Group):
 
     def _status(self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]) -> int:
         try:
+            logs.begin()
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
             return result if type(result) is int else 0
@@ -119,6 +123,9 @@ def shown(path: str) -> str:
 
 def _say(sentence: str, status: int) -> int:
     if os.environ.get(DEBUG) and sys.exc_info()[0] is not None and status == 1:
-        print_exc()
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {sentence}", err=True)
+        click.echo(masked(format_exc()), err=True, nl=False)
+    if (logger := logging.getLogger("dataproducts")).handlers:  # the log is JSON, and so is this
+        logger.error("%s", sentence)
+    else:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {masked(sentence)}", err=True)
     return status

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dataproducts import logs
 from dataproducts.cli.group import DEBUG, is_own, shown, traceback_hint
+from dataproducts.masking import masked
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -126,18 +128,18 @@ class Runs:
 
 
 def told_logger(say: Callable[[str], None]) -> dg.LoggerDefinition:
-    """A logger that tells what the product and the kit log, and none of Dagster's own events."""
+    """A logger that tells what the product and the kit log, and none of Dagster's own events; where the log is JSON, it is written so."""
     import dagster as dg
 
     class Told(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             about: Any = getattr(record, "dagster_meta", {})
             if about.get("dagster_event") is None:
-                say(str(about.get("orig_message") or record.getMessage()))
+                say(masked(str(about.get("orig_message") or record.getMessage())))
 
     def command(_: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("dataproducts", logging.INFO)
-        logger.addHandler(Told())
+        logger = logging.Logger("dataproducts", logging.NOTSET if logs.is_json() else logging.INFO)
+        logger.addHandler(logs.OfRuns() if logs.is_json() else Told())
         return logger
 
     return dg.LoggerDefinition(command)
@@ -173,7 +175,7 @@ def _told(error: SerializableErrorInfo | None) -> str:
     if error is None:
         return "the run failed; its log in Dagster says why"
     if os.environ.get(DEBUG):
-        print(error.to_string(), file=sys.stderr, flush=True)
+        print(masked(error.to_string()), file=sys.stderr, flush=True)
     while error.cause is not None:
         error = error.cause
     name = (error.cls_name or "").rsplit(".", 1)[-1]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
+
+from dataproducts.masking import masked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +47,10 @@ def show(headings: Sequence[Heading], rows: Sequence[Sequence[object]]) -> None:
 
 def note(text: str) -> None:
     """A line about what was shown or done, on standard error, where it does not mix with data."""
-    click.echo(click.style(text, dim=True), err=True)
+    if (logger := logging.getLogger("dataproducts")).handlers:  # the log is JSON, and so is this
+        logger.info("%s", text)
+    else:
+        click.echo(click.style(masked(text), dim=True), err=True)
 
 
 def track(items: Sequence[T], doing: str) -> Iterator[T]:

@@ -7,8 +7,9 @@ import json
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate, pairwise
 from typing import Any
+
+from dataproducts.publication.reading import Mark
 
 VERSION = 1
 _REASONS = 100  # of dead letters; of those beyond only the names are kept
@@ -23,19 +24,13 @@ class Dead:
 
 
 @dataclass
-class Cursor:
-    """What has been published of the event log and of the declarations.
+class Cursor(Mark):
+    """What has been published of the event log, which is a mark in it, and of the declarations.
 
-    Every entry up to `low`, which happened at `low_at`, is settled; of those above, the ones `seen` are. `top` is the last entry
-    settled, with its time and run: while it stands in the log, no id up to it was ever given out again. `failing` counts attempts and
-    `dead` holds what was given up, by id or by "subject@hash". `published` is the hash of each declared subject the catalog has,
-    `whole` one over all of them. `shown` is what the check in Dagster last said.
+    `failing` counts attempts and `dead` holds what was given up, by id or by "subject@hash". `published` is the hash of each declared
+    subject the catalog has, `whole` one over all of them. `shown` is what the check in Dagster last said.
     """
 
-    low: int = 0
-    low_at: datetime | None = None
-    top: tuple[int, datetime, str] | None = None
-    seen: set[int] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)
     dead: dict[str, Dead] = field(default_factory=dict)
     whole: str = ""
@@ -59,10 +54,7 @@ class Cursor:
             if not isinstance(held, dict) or held.get("version") != VERSION:
                 return cls()
             cursor = cls(
-                low=held["low"],
-                low_at=_moment(held["low_at"]),
-                top=(held["top"][0], _at(held["top"][1]), held["top"][2]) if held["top"] else None,
-                seen=set(accumulate(held["seen"])),
+                **Mark.fields(held),
                 failing=held["failing"],
                 dead={key: Dead(reason, _at(tried)) for key, (reason, tried) in held["dead"].items()},
                 whole=held["whole"],
@@ -78,13 +70,9 @@ class Cursor:
         if self._published is not None:
             lines = "\n".join(f"{subject} {digest}" for subject, digest in sorted(self._published.items()))
             self._packed = base64.b85encode(zlib.compress(lines.encode(), 6)).decode() if lines else ""
-        seen = sorted(self.seen)
         held: dict[str, Any] = {
             "version": VERSION,
-            "low": self.low,
-            "low_at": self.low_at.timestamp() if self.low_at else None,
-            "top": [self.top[0], self.top[1].timestamp(), self.top[2]] if self.top else None,
-            "seen": seen[:1] + [after - before for before, after in pairwise(seen)],
+            **self.plain(),
             "failing": self.failing,
             "dead": {
                 key: [dead.reason if number < _REASONS else "", dead.tried.timestamp()]
@@ -99,7 +87,3 @@ class Cursor:
 
 def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _at(seconds)

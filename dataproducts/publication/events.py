@@ -95,6 +95,22 @@ def newest(instance: DagsterInstance) -> dict[tuple[str, ...], dict[str, int]]:
     return found
 
 
+def made_last(instance: DagsterInstance, assets: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], datetime]:
+    """When each asset was last materialized, whichever partition of it; those that never were are left out."""
+    from sqlalchemy import func
+
+    found: dict[tuple[str, ...], datetime] = {}
+    for at in range(0, len(assets), _FETCHED):
+        keys = [json.dumps(list(asset)) for asset in assets[at : at + _FETCHED]]  # as Dagster spells them
+
+        def newest(query: Any, log: Any, keys: list[str] = keys) -> Any:
+            chosen = query.where(log.c.asset_key.in_(keys), log.c.dagster_event_type == "ASSET_MATERIALIZATION")
+            return chosen.with_only_columns(func.max(log.c.id)).group_by(log.c.asset_key)  # of an index alone
+
+        found |= {e.asset: e.at for e in entries_of(instance, [number for (number,) in _rows(instance, newest)]) if e.asset}
+    return found
+
+
 def records(instance: DagsterInstance, ids: Sequence[int]) -> dict[int, Any]:
     """Payloads (Dagster's EventLogEntry) by id. One that cannot be read is there as its error; one that is gone is left out."""
     from dagster._core.events.log import EventLogEntry

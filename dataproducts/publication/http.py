@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pydantic
 
 from dataproducts.errors import CatalogUnavailable, ConfigurationError
+from dataproducts.logs import traceparent
 from dataproducts.messages import Receipt, Said
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ class HttpTarget:
         if self._client is None:
             headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "User-Agent": "dataproducts"}
             self._client = httpx.Client(headers=headers, transport=self._transport, follow_redirects=False, trust_env=False)
-        if "content" in request:
-            request["headers"] = {"Content-Type": "application/json"}
+        request["headers"] = {"traceparent": traceparent(), **({"Content-Type": "application/json"} if "content" in request else {})}
         body = bytearray()
         try:
             with self._client.stream(method, self.url + path, timeout=httpx.Timeout(left, connect=min(left, 5.0)), **request) as answer:

@@ -19,6 +19,7 @@ from dataproducts.publication.cursor import Cursor
 from dataproducts.publication.describe import dataset_body, examples, ports, product_body, with_results
 from dataproducts.publication.events import NO_RUN, Translation
 from dataproducts.publication.ports import Found, compared, resource_keys
+from dataproducts.publication.reading import cursor_of
 from dataproducts.publication.sensor import NAME
 
 if TYPE_CHECKING:
@@ -201,13 +202,7 @@ def reconcile(
 
 def published(instance: dg.DagsterInstance, location: str, name: str = NAME) -> Cursor:
     """The cursor of a location's sensor; an empty one where it has not run."""
-    from dagster._core.definitions.run_request import InstigatorType
-
-    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    mine = [s for s in states if s.instigator_name == name and s.instigator_data is not None]
-    here = [s for s in mine if s.origin.repository_origin.code_location_origin.location_name == location]
-    found = here or (mine if len(mine) == 1 else [])
-    return Cursor.read(getattr(found[0].instigator_data, "cursor", None)) if found else Cursor()
+    return Cursor.read(cursor_of(instance, location, name))
 
 
 def catalog_asset(location: str) -> dg.AssetSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from dataproducts.publication import events
 from dataproducts.publication.cursor import Cursor, Dead
 from dataproducts.publication.describe import bodies
 from dataproducts.publication.events import Entry, Translation
+from dataproducts.publication.reading import OVERLAP, PAGE, Reading
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from dataproducts.product import DataProduct
 
 NAME = "publish_metadata"
-OVERLAP = timedelta(seconds=90)
-"""How late an entry may turn up below a larger id: how long a transaction may take, and how far clocks may differ."""
 BUDGET = 40.0
 """Seconds a tick may begin new work; Dagster stops one at 60."""
 ATTEMPTS = 3
@@ -39,9 +39,7 @@ AGAIN = timedelta(days=1)
 """When what was given up is tried once more; so it is when the location is loaded anew."""
 FORCE = "DATAPRODUCTS_FORCE_REMOVAL"
 
-_PAGE = 500
 _FEW, _SHARE = 3, 0.3  # so many subjects, or so large a share, may vanish without anybody being asked
-_AHEAD = timedelta(hours=1)  # a clock further ahead than this is wrong, and must not hold up the mark for ever
 
 Message = Said
 
@@ -72,7 +70,7 @@ class Publication:
         overlap: timedelta = OVERLAP,
         budget: float = BUDGET,
         attempts: int = ATTEMPTS,
-        page: int = _PAGE,
+        page: int = PAGE,
         read: Callable[..., list[Entry]] = events.entries,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         seconds: Callable[[], float] = time.monotonic,
@@ -204,38 +202,20 @@ class _Tick:
     # what happened
 
     def log(self) -> None:
-        """Send what the event log has beyond the mark, then move the mark over what is settled and too old to be preceded."""
-        self.mend()
-        cursor, after = self.cursor, self.cursor.low
-        read: list[Entry] = []
-        try:
-            while not self.is_over():
-                page = self.of.read(self.instance, after=after, limit=self.of.page)
-                read += page
-                self.publish([e for e in page if e.id not in cursor.seen and str(e.id) not in cursor.dead])
-                if len(page) < self.of.page:
-                    break
-                after = page[-1].id
-        finally:
-            self.move(read)
-
-    def mend(self) -> None:
-        """SQLite gives ids out again when the newest rows are wiped; then everything since the mark is read anew."""
+        """Send what the event log has beyond the mark."""
         cursor = self.cursor
-        if cursor.top is None:
-            return
-        number, at, run = cursor.top
-        found = events.entries_of(self.instance, [number])
-        if found and found[0].run == run and abs(found[0].at - at) < timedelta(milliseconds=1):
-            return
-        first = events.since(self.instance, cursor.low_at - self.of.overlap) if cursor.low_at else None
-        newest = events.last(self.instance)
-        beginning = cursor.low if cursor.low_at else 0
-        cursor.low = min(beginning, first.id - 1 if first else beginning, newest.id if newest else 0)
-        cursor.seen.clear()
-        cursor.top = None
-        cursor.failing = {key: n for key, n in cursor.failing.items() if "@" in key}
-        cursor.dead = {key: dead for key, dead in cursor.dead.items() if "@" in key or int(key) <= cursor.low}
+        reading = Reading(
+            self.instance, cursor, is_settled=self.is_settled, now=self.now, overlap=self.of.overlap, page=self.of.page, read=self.of.read
+        )
+        if reading.mend():
+            cursor.failing = {key: n for key, n in cursor.failing.items() if "@" in key}
+            cursor.dead = {key: dead for key, dead in cursor.dead.items() if "@" in key or int(key) <= cursor.low}
+        with closing(reading.pages(self.is_over)) as pages:
+            for page in pages:
+                self.publish(page)
+
+    def is_settled(self, number: int) -> bool:
+        return number in self.cursor.seen or str(number) in self.cursor.dead
 
     def publish(self, page: Sequence[Entry]) -> None:
         ours = [e for e in page if self.of.translation.concerns(e)]
@@ -257,19 +237,6 @@ class _Tick:
                     raise
                 except Exception as error:  # of one entry, which must not hold up the next
                     yield str(entry.id), error
-
-    def move(self, read: Sequence[Entry]) -> None:
-        cursor = self.cursor
-        for entry in read:
-            if entry.id not in cursor.seen and str(entry.id) not in cursor.dead:
-                break
-            if self.now - self.of.overlap < entry.at < self.now + _AHEAD:
-                break
-            cursor.low, cursor.low_at = entry.id, entry.at
-        settled = [e for e in read if e.id in cursor.seen or str(e.id) in cursor.dead]
-        if settled and (cursor.top is None or settled[-1].id >= cursor.top[0]):
-            cursor.top = settled[-1].id, settled[-1].at, settled[-1].run
-        cursor.seen = {number for number in cursor.seen if number > cursor.low}
 
     # sending
 
@@ -418,6 +385,8 @@ def publication_sensor(
         context.update_cursor(ticked.cursor)
         for problem in ticked.problems[:20]:
             context.log.warning(problem)
+        if ticked.sent:
+            context.log.info(ticked.summary)
         return dg.SkipReason(ticked.summary)
 
     return publish

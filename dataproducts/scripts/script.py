@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from dataproducts import masking
 from dataproducts.errors import ConfigurationError, DeclarationError, SourceError
 from dataproducts.history.ledger import UNPARTITIONED
 from dataproducts.inputs import signature_of
@@ -108,6 +109,7 @@ class Script:
     def refuse_faults(self, contract: Contract) -> None:
         """Raise DeclarationError where nothing could come of it under this contract, which is its own from now on."""
         self.contract = contract
+        masking.declare(*self.secrets)
         where = f"{contract.dataset}: script {self.what!r}"
         if self.image is not None and not re.fullmatch(_IMAGE, self.image):
             raise DeclarationError(f"{contract.dataset}: {self.image!r} is no name of an image; write it as registry/name:tag")

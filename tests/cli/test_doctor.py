@@ -24,6 +24,7 @@ from dataproducts.cli import examining
 from dataproducts.cli.examining import Finding
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.history.table import FORMAT
+from dataproducts.product_facts import Alerts
 from tests.catalog.conftest import postgres  # noqa: F401 - a fixture
 
 
@@ -235,6 +236,14 @@ def test_a_program_that_a_script_needs_is_looked_for(look, product, monkeypatch:
     assert look(product)["programs"] == Finding("programs", "well", "quarto")
 
 
+def test_whom_alerts_cannot_reach_is_told(look, product: dp.DataProduct, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look(product)["alerts"].state == "idle"
+    product.facts = product.facts.model_copy(update={"alerts": Alerts(slack_webhook="SLACK_SHOP")})
+    assert look(product)["alerts"].text == "not everybody is told: SLACK_SHOP is not set"
+    monkeypatch.setenv("SLACK_SHOP", "https://hooks.slack.com/services/x")
+    assert look(product)["alerts"] == Finding("alerts", "well", "1 receiver; `dataproducts alerts --test TEAM` tries one")
+
+
 def test_code_that_does_not_load_is_one_line_and_the_rest_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise SyntaxError("invalid syntax\n here")
@@ -243,4 +252,4 @@ def test_code_that_does_not_load_is_one_line_and_the_rest_is_looked_at(monkeypat
     found = {finding.piece: finding for finding in examining.examine()}
     assert found["products"] == Finding("products", "wrong", "SyntaxError: invalid syntax here")
     assert found["lake"].state == "well"
-    assert len(found) == 12
+    assert len(found) == 13

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dataproducts.manifests.kubernetes import cron_jobs
 from dataproducts.manifests.topic import topics
 from tests.manifests import rules
 
+ROOT = Path(__file__).parents[2]
 VERSIONS = ("1.32.0", kubernetes_validate.latest_version())
 RUNTIME = """
 runtime:
@@ -223,7 +225,7 @@ def test_a_name_too_long_for_a_job_is_refused(make) -> None:
 def test_alerts_know_how_long_a_job_may_be_silent(make) -> None:
     product = make(runtime=RUNTIME, schedule="0 5 * * mon-fri")
     found = alerts.rules(product.facts, scheduled(product), namespace="team-shop", label="app")
-    failed, late, never = found["spec"]["groups"][0]["rules"]
+    failed, late, never = found["spec"]["groups"][0]["rules"][:3]
     patience = 3 * 86_400 + 3_600 + 90 * 60  # from Friday to Monday, the clock's change, and the run itself
     assert late["expr"].endswith(f"> {patience}")
     assert never["for"] == f"{patience}s"
@@ -232,6 +234,37 @@ def test_alerts_know_how_long_a_job_may_be_silent(make) -> None:
     for rule in (failed, late, never):
         assert {"summary", "consequence", "action"} <= set(rule["annotations"])
         assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+def test_rules_over_datasets_are_of_the_product_alone_and_of_figures_that_the_catalog_serves(make) -> None:
+    from dataproducts.catalog.web import dataset_metrics
+
+    product = make(runtime=RUNTIME, schedule="0 5 * * mon-fri")
+    found = alerts.rules(product.facts, scheduled(product), namespace="team-shop", label="app")["spec"]["groups"][0]["rules"][3:]
+    assert {rule["alert"] for rule in found} == {"DataProductStale", "DataProductFailing", "DataProductCheckFailing"}
+    served = {f"dataproducts_{one.name}" for one in vars(dataset_metrics).values() if isinstance(one, dataset_metrics.Figure)}
+    for rule in found:
+        named = re.findall(r"(\w+)(\{[^}]*\})", rule["expr"])
+        assert named
+        assert all(figure in served and chosen == '{product="shop"}' for figure, chosen in named)
+        assert rule["labels"] == {"severity": "warning", "team": "team-shop", "dataproduct": "shop"}
+
+
+def test_every_rule_leads_to_the_section_of_the_runbook_that_names_it(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAPRODUCTS_RUNBOOK_URL", "https://example.com/runbook")
+    product = make(runtime=RUNTIME, schedule="0 5 * * mon-fri")
+    found = alerts.rules(product.facts, scheduled(product), namespace="team-shop", label="app")["spec"]["groups"][0]["rules"]
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    for rule in [*found, *alerts.location_rules("here")["rules"]]:
+        address, _, section = rule["annotations"]["runbook_url"].partition("#")
+        heading = section.replace("-", " ")
+        (part,) = [part for part in runbook.split("\n## ") if part.lower().startswith(f"{heading}\n")]
+        assert (address, f"`{rule['alert']}`" in part) == ("https://example.com/runbook", True), rule["alert"]
+
+
+def test_the_rules_in_the_docs_are_those_that_are_written_here() -> None:
+    (example,) = re.findall(r"```yaml\n(groups:.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
+    assert yaml.safe_load(example) == {"groups": [alerts.location_rules("dataproducts")]}
 
 
 @pytest.mark.parametrize("product", ["arbeidsplassen", "enhetsregisteret", "fist"])

@@ -9,7 +9,7 @@ from dataproducts.catalog.reading.datasets import DatasetPage, dataset
 from dataproducts.catalog.reading.events import ArrivalRow, CheckRow, FailureRow, checks
 from dataproducts.catalog.reading.lineage import Neighbor, neighbors
 from dataproducts.catalog.reading.lists import Summary, summaries
-from dataproducts.catalog.reading.overview import Front, Status, front, status
+from dataproducts.catalog.reading.overview import Front, Status, front, proofs, status
 from dataproducts.catalog.reading.partitions import PartitionRow, VersionPage, VersionRow, version, versions
 from dataproducts.catalog.reading.products import ConceptPage, ProductPage, TeamPage, concept, product, team
 from dataproducts.catalog.reading.remarks import RemarkRow, Voices, voices
@@ -44,6 +44,7 @@ __all__ = [
     "neighbors",
     "news",
     "product",
+    "proofs",
     "schema_history",
     "status",
     "summaries",

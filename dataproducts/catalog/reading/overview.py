@@ -75,11 +75,7 @@ def front(connection: sa.Connection, now: datetime) -> Front:
 
 def status(connection: sa.Connection, now: datetime) -> Status:
     """Deliveries, proofs, and what is late."""
-    p, d = t.proof, t.delivery
-    newest = sa.select(p.c.location, sa.func.max(p.c.at).label("at")).group_by(p.c.location).subquery()
-    proofs = connection.execute(
-        sa.select(p.c.body).join(newest, sa.and_(p.c.location == newest.c.location, p.c.at == newest.c.at)).order_by(p.c.location)
-    ).scalars()
+    d = t.delivery
     day = (sa.type_coerce(d.c.at, sa.BigInteger) // 86_400_000_000).label("day")
     since = now - timedelta(days=30)
     by_day = connection.execute(sa.select(day, sa.func.count()).where(d.c.at >= since).group_by(day).order_by(day)).all()
@@ -97,13 +93,21 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         )
     ).one()
     return Status(
-        proofs=tuple(proofs),
+        proofs=proofs(connection),
         deliveries=tuple((t.instant(int(number) * 86_400_000_000).date().isoformat(), many) for number, many in by_day),
         counts={"messages": one[2], "versions": one[3], "datasets": one[4], "changes": one[5] or 0},
         newest=one[1],
         received=one[0],
         late=_troubled(connection, 50),
     )
+
+
+def proofs(connection: sa.Connection) -> tuple[Mapping[str, Any], ...]:
+    """The newest reconciliation of each code location."""
+    p = t.proof
+    newest = sa.select(p.c.location, sa.func.max(p.c.at).label("at")).group_by(p.c.location).subquery()
+    query = sa.select(p.c.body).join(newest, sa.and_(p.c.location == newest.c.location, p.c.at == newest.c.at)).order_by(p.c.location)
+    return tuple(connection.execute(query).scalars())
 
 
 def _troubled(connection: sa.Connection, limit: int, order: Any = None) -> tuple[Summary, ...]:

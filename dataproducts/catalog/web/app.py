@@ -24,8 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dataproducts.catalog import tables
 from dataproducts.catalog.web import negotiation, packaged, problems, security
 from dataproducts.catalog.web.catalog import Catalog
-from dataproducts.catalog.web.metrics import LOG, MEDIA_TYPE, Metrics, fault
+from dataproducts.catalog.web.metrics import LOG, MEDIA_TYPE, Metrics
 from dataproducts.errors import CatalogUnavailable
+from dataproducts.logs import trace_of, where
 
 THREADS = 10
 """Requests worked on at once; the others wait. No more than the database gives connections to."""
@@ -140,7 +141,7 @@ class Observed:
             except Exception as error:
                 problem = problems.problem_of(error)
                 if problem.status >= 500:
-                    facts = fault(error)
+                    facts = where(error)
                 if begun:  # too late to say so: the connection is cut, which the one who reads does notice
                     raise
                 await self._tell(scope, receive, sent, problem, number)
@@ -150,6 +151,8 @@ class Observed:
             method = scope["method"] if scope["method"] in _METHODS else "-"
             scope["app"].state.metrics.answered(route, method, status, seconds)
             line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1), "id": number, **facts}
+            if (trace := trace_of(Headers(scope=scope).get("traceparent", ""))) is not None:
+                line["trace"] = trace
             LOG.log(40 if status >= 500 else 20, "request", extra={"facts": line})
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send, problem: problems.Problem, number: str) -> None:

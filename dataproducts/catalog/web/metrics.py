@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-import traceback
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from dataproducts import logs
 
 if TYPE_CHECKING:
     from dataproducts.catalog.web.catalog import Catalog
@@ -24,6 +24,8 @@ class Metrics:
     def __init__(self, catalog: Catalog) -> None:
         from prometheus_client import CollectorRegistry, Histogram
 
+        from dataproducts.catalog.web.dataset_metrics import DatasetMetrics
+
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "catalog_request_seconds",
@@ -33,6 +35,7 @@ class Metrics:
             buckets=_SECONDS,
         )
         self.registry.register(_Deliveries(catalog))
+        self._datasets = DatasetMetrics(catalog)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -42,7 +45,7 @@ class Metrics:
         """All figures in Prometheus' text form."""
         from prometheus_client import generate_latest
 
-        return bytes(generate_latest(self.registry))
+        return bytes(generate_latest(self.registry)) + self._datasets.text()
 
 
 class _Deliveries:
@@ -103,34 +106,8 @@ class _Deliveries:
         yield CounterMetricFamily("catalog_changes", "Lines of the change feed.", value=status.counts["changes"])
 
 
-class Lines(logging.Formatter):
-    """A record as one line of JSON. Of an error only its kind and where it came from: its text may repeat what somebody typed."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        facts: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-        }
-        given = getattr(record, "facts", None)
-        facts |= given if given is not None else {"message": record.getMessage()}
-        if record.exc_info and record.exc_info[1] is not None:
-            facts |= fault(record.exc_info[1])
-        return json.dumps(facts, ensure_ascii=False, default=str)
-
-
-def fault(error: BaseException) -> dict[str, Any]:
-    """The kind of an error, and the lines it passed."""
-    frames = traceback.extract_tb(error.__traceback__)[-12:]
-    return {"error": type(error).__name__, "where": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]}
-
-
 def log_to_standard_output() -> None:
     """Write the log of the catalog and of its server as lines of JSON."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Lines())
     for name, level in (("dataproducts.catalog", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
+        logs.to(logging.getLogger(name), handler, level)

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from dataproducts.catalog import tables as t
 from dataproducts.catalog import target
 from dataproducts.catalog.export import export
-from dataproducts.catalog.web.metrics import Lines
 from dataproducts.contract import Contract
 from dataproducts.erasure import erasing
 from dataproducts.erasure.erasing import World
@@ -26,6 +25,7 @@ from dataproducts.erasure.secret import Secret
 from dataproducts.erasure.subjects import Erased, Subjects, spelled_texts
 from dataproducts.erasure.wire import told
 from dataproducts.history.store import DatasetHistory, Draft
+from dataproducts.logs import Lines
 from dataproducts.messages import ColumnFigures
 from dataproducts.publication.http import HttpTarget
 from tests.catalog.messages import LOCATION, check, delivery

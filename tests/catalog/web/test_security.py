@@ -21,8 +21,8 @@ from dataproducts.catalog import tables as t
 from dataproducts.catalog import tokens
 from dataproducts.catalog.web import security
 from dataproducts.catalog.web.catalog import Catalog, Limits
-from dataproducts.catalog.web.metrics import Lines
 from dataproducts.errors import ConfigurationError
+from dataproducts.logs import Lines
 from tests.catalog.messages import LOCATION, at, column, dataset, facts, product
 from tests.catalog.web.client import BROWSER, FORM, JSON, Answer
 
@@ -604,6 +604,17 @@ def test_the_log_has_neither_what_was_searched_for_nor_tokens(site, caplog, monk
     assert lines[0]["route"] == "/search"
     assert "17097212384" not in caplog.text
     assert header["authorization"].split()[1] not in caplog.text
+
+
+def test_the_log_of_a_request_has_the_trace_that_it_came_with(site, caplog, monkeypatch):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    monkeypatch.setattr(logging.getLogger("dataproducts.catalog"), "propagate", True)
+    with caplog.at_level(logging.INFO):
+        site.get("/health/live", traceparent=f"00-{trace}-b7ad6b7169203331-01")
+        site.get("/health/live", traceparent="00-<script>-x-01")
+        site.get("/health/live")
+    lines = [json.loads(Lines().format(record)) for record in caplog.records if record.name.startswith("dataproducts.catalog")]
+    assert [line.get("trace") for line in lines] == [trace, None, None]
 
 
 # Rates
