@@ -18,6 +18,7 @@ from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import UserDefinedDagsterK8sConfig, get_job_name_from_run_id, get_user_defined_k8s_config
 from kubernetes.client.rest import ApiException  # type: ignore[import-untyped]
+from urllib3.exceptions import HTTPError
 
 from dataproducts.errors import ConfigurationError
 from dataproducts.kubernetes import pod
@@ -86,7 +87,7 @@ class ProductRunLauncher(K8sRunLauncher):
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             self._clear(run, namespace)
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"the Job {name} is gone: somebody has deleted it")
-        except Exception as error:
+        except HTTPError as error:
             _log.warning("run %s: the cluster does not answer (%s)", run.run_id, error)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if not is_over:

@@ -46,7 +46,7 @@ FOLDER = f"{pod.SCRATCH_FOLDER}/work"
 _POLL = 2.0  # seconds between asking how a pod does
 _START_SECONDS, _WAITING_SECONDS, _SILENCE_SECONDS = 900, 120, 300
 """How long a pod may take to start and to hand over, be without its image, and the cluster be without an answer."""
-_REQUEST_SECONDS = 30
+_REQUEST_SECONDS, _ATTEMPTS = 30, 3
 
 
 class ScriptPods:
@@ -233,8 +233,14 @@ class ScriptPods:
         return Ended(0, lines, trouble=f"it cannot {doing} ({other.lines[-1] if other.lines else wrong.text})")
 
     def _delete(self, name: str) -> None:
-        with suppress(ApiException, HTTPError):
-            self.core.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0, _request_timeout=_REQUEST_SECONDS)
+        for _ in range(_ATTEMPTS):
+            try:
+                self.core.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0, _request_timeout=_REQUEST_SECONDS)
+                return
+            except (ApiException, HTTPError) as error:
+                if getattr(error, "status", None) == 404:
+                    return
+            time.sleep(_POLL)
 
 
 class Messages(dg.PipesMessageReader):

@@ -10,6 +10,13 @@ import yaml
 
 from tests.kubernetes import server
 
+INSTANCE = {
+    "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
+    "telemetry": {"enabled": False},
+}
+"""What Dagster's instances have besides their launcher: no queue, and no processes that copy what runs print."""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[server.Cluster, Path]]:

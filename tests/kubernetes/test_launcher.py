@@ -15,6 +15,7 @@ from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.launcher import LaunchRunContext
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -24,9 +25,10 @@ from dagster._daemon.monitoring import run_monitoring
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from dataproducts import settings
-from dataproducts.errors import DeclarationError
+from dataproducts.errors import ConfigurationError, DeclarationError
 from tests.conftest import FACTS, PUBLIC
 from tests.kubernetes import server
+from tests.kubernetes.conftest import INSTANCE
 from tests.kubernetes.server import Cluster
 
 IMAGE = "registry.example.com/shop:1"
@@ -124,11 +126,10 @@ def production(served: tuple[Cluster, Path]) -> Iterator[dg.DagsterInstance]:
         },
     }
     overrides = {
+        **INSTANCE,
         "run_launcher": launcher,
-        "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 120, "max_resume_run_attempts": 0},
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
-        "telemetry": {"enabled": False},
     }
     with dg.instance_for_test(overrides=overrides, set_dagster_home=False) as instance:
         yield instance
@@ -147,10 +148,16 @@ Launch = Callable[..., dg.DagsterRun]
 
 
 @pytest.fixture
-def launch(production: dg.DagsterInstance, workspace: WorkspaceProcessContext, cluster: Cluster) -> Launch:
-    """Ask for assets, or a job, as the UI does."""
+def launch(production: dg.DagsterInstance, workspace: WorkspaceProcessContext, cluster: Cluster) -> Iterator[Launch]:
+    """Ask for assets, or a job, as the UI does; its runs go with the test."""
 
-    def ask(*assets: str, job: str = "__ASSET_JOB", checks: Sequence[tuple[str, str]] = (), tags: dict[str, str] | None = None) -> Any:
+    def ask(
+        *assets: str,
+        job: str = "__ASSET_JOB",
+        checks: Sequence[tuple[str, str]] = (),
+        tags: dict[str, str] | None = None,
+        parent: str | None = None,
+    ) -> Any:
         request = workspace.create_request_context()
         (location,) = request.code_locations
         (repository,) = location.get_repositories().values()
@@ -170,7 +177,7 @@ def launch(production: dg.DagsterInstance, workspace: WorkspaceProcessContext, c
         plan = location.get_execution_plan(remote, {}, None, None, production).execution_plan_snapshot
         run = production.create_run(
             job_name=job, run_id=None, run_config={}, resolved_op_selection=None, step_keys_to_execute=None,
-            status=dg.DagsterRunStatus.NOT_STARTED, tags=tags or {}, root_run_id=None, parent_run_id=None,
+            status=dg.DagsterRunStatus.NOT_STARTED, tags=tags or {}, root_run_id=parent, parent_run_id=parent,
             job_snapshot=remote.job_snapshot, execution_plan_snapshot=plan, parent_job_snapshot=remote.parent_job_snapshot,
             remote_job_origin=remote.get_remote_origin(), job_code_origin=remote.get_python_origin(),
             asset_selection=selected if given else None, asset_check_selection=checked, op_selection=None,
@@ -180,7 +187,9 @@ def launch(production: dg.DagsterInstance, workspace: WorkspaceProcessContext, c
         cluster.settled()
         return production.get_run_by_id(asked.run_id)
 
-    return ask
+    yield ask
+    for record in production.get_run_records():
+        production.delete_run(record.dagster_run.run_id)
 
 
 @pytest.fixture
@@ -208,9 +217,7 @@ def look(production: dg.DagsterInstance, workspace: WorkspaceProcessContext, mon
         entries = [e.dagster_event for e in production.all_logs(run.run_id) if e.dagster_event]
         return next((e.message for e in reversed(entries) if e.event_type is DagsterEventType.RUN_FAILURE), "")
 
-    yield monitor
-    for record in production.get_run_records():
-        production.delete_run(record.dagster_run.run_id)
+    return monitor
 
 
 @pytest.fixture
@@ -317,6 +324,26 @@ def test_a_scheduled_job_and_a_check_alone_have_what_their_product_needs(launch,
     launch(job="shop_sales_job")
     launch(checks=[("shop/sales", "by_hand")])
     assert [pod_of(job)["containers"][0]["resources"]["limits"]["memory"] for job in cluster.made] == ["4Gi", "4Gi"]
+
+
+def test_how_often_a_run_is_tried_is_as_somebody_asked_and_else_as_its_product_says(launch) -> None:
+    once = launch("shop/sales", tags={"dagster/max_retries": "0"})
+    assert once.tags["dagster/max_retries"] == "0"
+    by_hand = launch("shop/sales", tags=once.tags, parent=once.run_id)  # of one that was cancelled, say
+    assert by_hand.tags["dagster/max_retries"] == "3"
+    by_daemon = launch("shop/sales", tags={**once.tags, "dagster/retry_number": "1"}, parent=once.run_id)
+    assert by_daemon.tags["dagster/max_retries"] == "0"
+
+
+def test_a_run_is_not_launched_without_knowing_what_it_needs(launch, production, cluster) -> None:
+    class Broken:
+        def get_code_location(self, name: str) -> None:
+            raise RuntimeError("no module named shop")
+
+    run = launch("shop/sales")
+    with pytest.raises(ConfigurationError, match="does not load .no module named shop.; run again when it does"):
+        production.run_launcher.launch_run(LaunchRunContext(run, Broken()))
+    assert len(cluster.made) == 1
 
 
 # What becomes of it
