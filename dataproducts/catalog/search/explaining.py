@@ -37,6 +37,7 @@ class Explanation:
                 if term.whole:
                     self._met.update((term.whole, *analysis.forms(term.whole)))
         self._judged: dict[str, bool] = {}  # hits share most of their words
+        self._explained: dict[frozenset[str], set[str]] = {}
         self._tokens = self._met | {FORM + one for one in self._met} | {PART + one for one in self._inside}
 
     def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
@@ -51,8 +52,7 @@ class Explanation:
     def _words(self, tokens: Sequence[str], met: set[str]) -> tuple[str, ...]:
         """The words of a field behind the tokens that were met."""
         plain = {token for token in met if token[0] not in _MARKS}
-        explained = {FORM + form for word in plain for form in analysis.forms(word)}
-        if plain and met - plain <= explained:
+        if plain and met - plain <= self._explained_by(frozenset(plain)):
             return tuple(dict.fromkeys(filter(plain.__contains__, tokens)))[:MAX_WORDS]
         inside = [token[1:] for token in met if token[0] == PART]
         own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
@@ -60,6 +60,12 @@ class Explanation:
         if not words:  # a run written as one, found by its pieces or the other way round
             words = tuple(islice((word for word in own if any(word in one for one in self._met if len(word) > 1)), MAX_WORDS))
         return words
+
+    def _explained_by(self, plain: frozenset[str]) -> set[str]:
+        found = self._explained.get(plain)
+        if found is None:
+            found = self._explained[plain] = {FORM + form for word in plain for form in analysis.forms(word)}
+        return found
 
     def _is_met(self, word: str) -> bool:
         known = self._judged.get(word)
