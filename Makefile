@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3  # on two cores too: crash tests and brokers mostly wait
 
 .PHONY: up test check lock audit sbom kafka bigquery clean help
 

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -17,7 +11,6 @@ import httpx
 import pandera.polars as pa
 import polars as pl
 import pytest
-from moto.server import ThreadedMotoServer
 
 import dataproducts as dp
 from dataproducts.contract import Contract
@@ -26,6 +19,7 @@ from dataproducts.inputs import Chosen, Input
 from dataproducts.sql import duck
 from dataproducts.sql.query import Upstream, checked
 from dataproducts.sql.text import SqlText
+from tests.ports.buckets import endpoint  # noqa: F401 - a fixture
 
 
 class Reading(pa.DataFrameModel):
@@ -37,46 +31,23 @@ CONTRACT = Contract.of(Reading, dataset="weather/readings", key="sensor", kind="
 
 
 @pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield bucket_at(f"http://{host}:{port}", monkeypatch)
-    server.stop()
+def lake(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
+    return bucket_at(endpoint, monkeypatch)
 
 
-@pytest.fixture
-def lake_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server in a process of its own: Delta lets no other thread of this one run while it changes a table's properties."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
-    endpoint = f"http://127.0.0.1:{port}"
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with suppress(httpx.TransportError):
-            httpx.get(f"{endpoint}/moto-api/")
-            break
-        time.sleep(0.1)
-    yield bucket_at(endpoint, monkeypatch)
-    server.kill()
-    server.wait()
-
-
-def bucket_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket_at(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "eu-north-1",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL": url,
         "AWS_ALLOW_HTTP": "true",
         "DATAPRODUCTS_LAKE": "s3://lake/products",
     }.items():
         monkeypatch.setenv(name, value)
-    httpx.post(f"{endpoint}/moto-api/reset")  # its buckets outlive a server
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake")
+    httpx.post(f"{url}/moto-api/reset")  # its buckets outlive a server
+    boto3.client("s3", endpoint_url=url).create_bucket(Bucket="lake")
     return "s3://lake/products"
 
 
@@ -125,11 +96,11 @@ def test_a_query_reads_the_chosen_versions_over_s3(lake: str) -> None:
     assert rows.rows() == [(2, 8)]
 
 
-def test_an_erasure_over_s3_leaves_no_object_that_holds_the_row(lake_apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_over_s3_leaves_no_object_that_holds_the_row(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataproducts.erasure import erasing
     from dataproducts.erasure.erasing import World
 
-    lake = lake_apart
+    lake = lake
     monkeypatch.setenv("DATAPRODUCTS_ERASURE_KEY", "5e" * 32)
     history = DatasetHistory(lake, CONTRACT.dataset)
     history.commit([draft("2026-01-01", ("gone-sensor", 1), ("b", 2)), draft("2026-01-02", ("gone-sensor", 2))], CONTRACT)
@@ -147,10 +118,10 @@ def test_an_erasure_over_s3_leaves_no_object_that_holds_the_row(lake_apart: str,
     assert history.table(1).is_append_only
 
 
-def test_doctor_writes_and_reads_a_lake_in_a_bucket(lake_apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_writes_and_reads_a_lake_in_a_bucket(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataproducts.cli import examining
 
-    assert examining._lake() == ("well", lake_apart), examining._lake()[1]
+    assert examining._lake() == ("well", lake), examining._lake()[1]
     assert "Contents" not in boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).list_objects_v2(Bucket="lake")
     monkeypatch.setenv("DATAPRODUCTS_LAKE", "s3://nowhere/lake")
     state, text = examining._lake()
