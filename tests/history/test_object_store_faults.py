@@ -17,7 +17,7 @@ from typing import Literal
 import pytest
 
 from dataproducts.history.store import DatasetHistory
-from tests.history.test_object_store import lake_apart  # noqa: F401 - a fixture
+from tests.history.test_object_store import endpoint, lake  # noqa: F401 - fixtures
 from tests.reliability.test_race import NAME, assert_consistent, write_at_once
 
 pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="waits for servers and retries, which takes minutes: set CI=1")
@@ -27,9 +27,9 @@ SEEDS = 2
 
 
 @contextmanager
-def failing(endpoint: str, choose: Callable[[str, str], Fault]) -> Iterator[tuple[str, list[str]]]:
+def failing(store: str, choose: Callable[[str, str], Fault]) -> Iterator[tuple[str, list[str]]]:
     """A proxy before an object store, which fails requests as chosen by method and path; its address, and what it did."""
-    host, port = endpoint.removeprefix("http://").split(":")
+    host, port = store.removeprefix("http://").split(":")
     did: list[str] = []
 
     class Proxy(BaseHTTPRequestHandler):
@@ -86,36 +86,36 @@ def failing(endpoint: str, choose: Callable[[str, str], Fault]) -> Iterator[tupl
     server.server_close()
 
 
-def test_writers_at_once_over_s3_lose_nothing_and_double_nothing(lake_apart: str) -> None:  # noqa: F811
-    said = write_at_once(lake_apart, (4, "2026-01-01", "1.0.0"), (4, "2026-01-01,2026-01-02", "1.0.0"))
+def test_writers_at_once_over_s3_lose_nothing_and_double_nothing(lake: str) -> None:  # noqa: F811
+    said = write_at_once(lake, (4, "2026-01-01", "1.0.0"), (4, "2026-01-01,2026-01-02", "1.0.0"))
     assert [answer["refused"] for answer in said] == [None, None]
-    assert_consistent(lake_apart, said)
-    assert len(DatasetHistory(lake_apart, NAME).versions("2026-01-01")) == 8
+    assert_consistent(lake, said)
+    assert len(DatasetHistory(lake, NAME).versions("2026-01-01")) == 8
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_errors_and_lost_connections_lose_nothing_and_double_nothing(
     seed: int,
-    lake_apart: str,  # noqa: F811
+    lake: str,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chance, endpoint = random.Random(seed), os.environ["AWS_ENDPOINT_URL"]
+    chance, store = random.Random(seed), os.environ["AWS_ENDPOINT_URL"]
     faults: list[Fault] = ["503", "500", "reset", "answer lost", "slow"]
 
     def choose(method: str, path: str) -> Fault:
         return chance.choice(faults) if chance.random() < 0.12 else None
 
-    with failing(endpoint, choose) as (proxy, did):
+    with failing(store, choose) as (proxy, did):
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
-        said = write_at_once(lake_apart, (3, "2026-01-01", "1.0.0"), (3, "2026-01-01,2026-01-02", "1.0.0"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        said = write_at_once(lake, (3, "2026-01-01", "1.0.0"), (3, "2026-01-01,2026-01-02", "1.0.0"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
     assert did
     assert [answer["refused"] for answer in said] == [None, None], (seed, said)
-    assert_consistent(lake_apart, said)
+    assert_consistent(lake, said)
 
 
-def test_a_commit_whose_answer_was_lost_is_not_made_twice(lake_apart: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    endpoint, lost = os.environ["AWS_ENDPOINT_URL"], set[str]()
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    store, lost = os.environ["AWS_ENDPOINT_URL"], set[str]()
 
     def choose(method: str, path: str) -> Fault:
         log = Path(path.partition("?")[0])
@@ -124,28 +124,28 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(lake_apart: str, monke
             return "answer lost"
         return None
 
-    with failing(endpoint, choose) as (proxy, did):
+    with failing(store, choose) as (proxy, did):
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
-        said = write_at_once(lake_apart, (3, "2026-01-01", "1.0.0"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        said = write_at_once(lake, (3, "2026-01-01", "1.0.0"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
     assert set(did) == {"answer lost"}
     assert said[0]["refused"] is None, json.dumps(said)
-    assert_consistent(lake_apart, said)
-    assert [v.number for v in DatasetHistory(lake_apart, NAME).versions()] == [1, 2, 3]
+    assert_consistent(lake, said)
+    assert [v.number for v in DatasetHistory(lake, NAME).versions()] == [1, 2, 3]
 
 
 def test_a_store_that_answers_nothing_but_errors_is_told_in_one_sentence_and_nothing_is_stored(
-    lake_apart: str,  # noqa: F811
+    lake: str,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    endpoint = os.environ["AWS_ENDPOINT_URL"]
-    write_at_once(lake_apart, (1, "2026-01-01", "1.0.0"))
-    with failing(endpoint, lambda method, path: "500" if method == "PUT" else None) as (proxy, _):
+    store = os.environ["AWS_ENDPOINT_URL"]
+    write_at_once(lake, (1, "2026-01-01", "1.0.0"))
+    with failing(store, lambda method, path: "500" if method == "PUT" else None) as (proxy, _):
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy)
         monkeypatch.setenv("AWS_MAX_RETRIES", "1")
-        said = write_at_once(lake_apart, (1, "2026-01-02", "1.0.0"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        said = write_at_once(lake, (1, "2026-01-02", "1.0.0"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
     assert said[0]["committed"] == []
-    assert said[0]["refused"].startswith(f"{NAME}: the history at {lake_apart}/weather/readings")
+    assert said[0]["refused"].startswith(f"{NAME}: the history at {lake}/weather/readings")
     assert said[0]["refused"].endswith("nothing was stored")
-    assert [(v.partition, v.number) for v in DatasetHistory(lake_apart, NAME).versions()] == [("2026-01-01", 1)]
+    assert [(v.partition, v.number) for v in DatasetHistory(lake, NAME).versions()] == [("2026-01-01", 1)]

@@ -156,7 +156,8 @@ def test_many_rows_come_back_in_many_row_groups(declare: Callable[..., Any], sto
 SMALL = st.fixed_dictionaries(
     {
         "text": st.none() | st.text(max_size=4),
-        "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
+        # but for what may happen to be somebody's number, which is not stored undeclared
+        "whole": st.none() | st.integers(-(2**63), 2**63 - 1).filter(lambda n: not 10**7 <= n < 10**12),
         "number": st.none() | st.floats(allow_nan=False).map(lambda x: x + 0.0),  # the two zeros are one content
         "moment": st.none() | st.datetimes(timezones=st.just(UTC)),
         "money": st.none() | st.decimals(-(10**27), 10**27, places=10),
