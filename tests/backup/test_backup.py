@@ -28,18 +28,10 @@ from dataproducts.catalog.tables import metadata
 from dataproducts.cli import cli
 from dataproducts.errors import Clash, ConfigurationError
 from tests.catalog.conftest import LATE
+from tests.catalog.lived import exported
 from tests.catalog.messages import dataset, delivery, product
 
 ROOT = Path(__file__).parents[2]
-
-
-def exported(url: str) -> str:
-    database = Database(url)
-    try:
-        with database.reading() as connection:
-            return "".join(export(connection))
-    finally:
-        database.close()
 
 
 def found(url: str, text: str) -> list[tuple[Any, ...]]:

@@ -14,7 +14,6 @@ from dataproducts.backup.restoring import restore
 from dataproducts.backup.taking import back_up
 from dataproducts.catalog.database import Database
 from dataproducts.catalog.erasure import erase as erase_from_catalog
-from dataproducts.catalog.export import export
 from dataproducts.catalog.store import Store
 from dataproducts.contract import Contract
 from dataproducts.erasure import erasing
@@ -24,6 +23,7 @@ from dataproducts.errors import ConfigurationError
 from dataproducts.history.store import DatasetHistory, Draft
 from dataproducts.messages import ColumnFigures
 from tests.catalog.conftest import LATE
+from tests.catalog.lived import exported
 from tests.catalog.messages import check, dataset, delivery, product
 
 NAME, GONE, OTHER = "shop/sales", "kari-nordmann-7731", "ola-nordmann-1204"
@@ -64,15 +64,6 @@ def erase(lake: str) -> None:
 def held(lake: str) -> set[str]:
     history = DatasetHistory(lake, NAME)
     return set(history.scan(history.versions()).collect()["who"])
-
-
-def exported(url: str) -> str:
-    database = Database(url)
-    try:
-        with database.reading() as connection:
-            return "".join(export(connection))
-    finally:
-        database.close()
 
 
 def test_who_was_erased_after_the_backup_is_taken_out_of_what_is_restored(filled: str, lake: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataproducts.backup import catalog as kept
 from dataproducts.catalog import people, register, tokens
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.database import Database
+from dataproducts.catalog.export import export
 from dataproducts.catalog.migrations import HEAD
 from dataproducts.catalog.store import Store
 from tests.catalog.messages import at, dataset, delivery, failure, random_history
@@ -53,3 +54,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def exported(url: str) -> str:
+    """All that a catalog holds, as text."""
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            return "".join(export(connection))
+    finally:
+        database.close()
