@@ -173,7 +173,7 @@ _PRAGMAS = (
     "foreign_keys=on",
     "temp_store=memory",
     "cache_size=-8000",
-    "mmap_size=33554432",  # counts as memory of ours, so no more than helps
+    "mmap_size=0",  # what is mapped counts as memory of ours, and searches are no faster for it
 )
 
 

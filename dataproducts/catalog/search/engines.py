@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class Engine(Protocol):
     def written(self, expression: Expression) -> str: ...
     def within(self, connection: sa.Connection, seconds: float) -> Any: ...
     def texts(self, values: Sequence[str]) -> Any: ...
+    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]: ...
     def driven(self, query: str) -> str: ...  # with its parameters as the driver writes them: searches pass by SQLAlchemy's compiler
 
 
@@ -139,6 +141,16 @@ class _Sqlite:
     def texts(self, values: Sequence[str]) -> Any:
         return json.dumps(values)
 
+    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        if not connection.in_transaction():
+            connection.begin()
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        answered = raw.execute(query, values)  # SQLAlchemy's own takes longer than a small statement does
+        names = [column[0] for column in answered.description]
+        for row in answered:
+            yield dict(zip(names, row, strict=True))
+
     def driven(self, query: str) -> str:
         return query
 
@@ -150,8 +162,8 @@ class _Sqlite:
         raw.set_progress_handler(lambda: time.perf_counter() > deadline, 2_000)
         try:
             yield
-        except DBAPIError as error:
-            if "interrupted" in str(error.orig):
+        except (DBAPIError, sqlite3.OperationalError) as error:
+            if "interrupted" in str(error.orig if isinstance(error, DBAPIError) else error):
                 raise OverBudget from None
             raise
         finally:
@@ -224,6 +236,10 @@ class _Postgresql:
 
     def texts(self, values: Sequence[str]) -> Any:
         return list(values)
+
+    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for row in connection.exec_driver_sql(self.driven(query), dict(values)).mappings():
+            yield dict(row)
 
     def driven(self, query: str) -> str:
         return _for_psycopg(query)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from dataproducts.catalog.search import analysis
@@ -12,7 +11,7 @@ from dataproducts.catalog.search.matching import FIELDS, FORM, GAP, PART, Held
 from dataproducts.catalog.search.query import Query
 
 MAX_WORDS = 6  # shown of one field
-_LOOKED_AT = 400  # words of one field
+_LOOKED_AT = 1_000  # tokens of one field, of which its words are the first
 
 Matched = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -36,14 +35,16 @@ class Explanation:
                             self._inside.update((part, *analysis.forms(part)))
                 if term.whole:
                     self._met.update((term.whole, *analysis.forms(term.whole)))
-        self._judged: dict[str, bool] = {}  # hits share most of their words
+        self._judged = _Judged(self._met)
         self._explained: dict[frozenset[str], set[str]] = {}
         self._tokens = self._met | {FORM + one for one in self._met} | {PART + one for one in self._inside}
 
-    def of(self, stored: Mapping[str, Any], held: Held | None = None) -> Matched:
-        """The fields of a stored text, in the order they weigh, each with the words met in it."""
-        found = []
+    def of(self, stored: Mapping[str, Any], held: Held | None = None, most: int = len(FIELDS)) -> Matched:
+        """The fields of a stored text, in the order they weigh and so many at most, each with the words met in it."""
+        found: list[tuple[str, tuple[str, ...]]] = []
         for name, bit in FIELDS.items():
+            if len(found) == most:
+                break
             tokens = stored[name].split(" ")
             if met := self._tokens.intersection(tokens if held is None else held.tokens(bit)):
                 found.append((name, self._words(tokens, met)))
@@ -55,11 +56,12 @@ class Explanation:
         if plain and met - plain <= self._explained_by(frozenset(plain)):
             return tuple(dict.fromkeys(filter(plain.__contains__, tokens)))[:MAX_WORDS]
         inside = [token[1:] for token in met if token[0] == PART]
-        own = list(dict.fromkeys(token for token in tokens if token[:1] not in _MARKS))[:_LOOKED_AT]
-        words = tuple(islice((word for word in own if self._is_met(word) or any(part in word for part in inside)), MAX_WORDS))
+        own = dict.fromkeys(tokens[:_LOOKED_AT])
+        judged = self._judged
+        words = [word for word in own if judged[word] or (inside and word[:1] not in _MARKS and any(part in word for part in inside))]
         if not words:  # a run written as one, found by its pieces or the other way round
-            words = tuple(islice((word for word in own if any(word in one for one in self._met if len(word) > 1)), MAX_WORDS))
-        return words
+            words = [word for word in own if len(word) > 1 and word[0] not in _MARKS and any(word in one for one in self._met)]
+        return tuple(words[:MAX_WORDS])
 
     def _explained_by(self, plain: frozenset[str]) -> set[str]:
         found = self._explained.get(plain)
@@ -67,11 +69,17 @@ class Explanation:
             found = self._explained[plain] = {FORM + form for word in plain for form in analysis.forms(word)}
         return found
 
-    def _is_met(self, word: str) -> bool:
-        known = self._judged.get(word)
-        if known is None:
-            known = self._judged[word] = word in self._met or not self._met.isdisjoint(analysis.forms(word))
-        return known
+
+class _Judged(dict[str, bool]):
+    """Whether a token is a word that was asked for in some form; each is looked at once, since hits share most of theirs."""
+
+    def __init__(self, met: set[str]) -> None:
+        self._met = met
+
+    def __missing__(self, token: str) -> bool:
+        is_word = token[:1] not in _MARKS
+        found = self[token] = is_word and (token in self._met or not self._met.isdisjoint(analysis.forms(token)))
+        return found
 
 
 _MARKS = (FORM, PART, GAP, "")

@@ -180,5 +180,6 @@ def _near(word: str, fields: int, familiar: Familiar) -> Expression:
 
 def _met_as(word: str) -> list[str]:
     """The tokens of texts that hold the word or another inflection or spelling of it."""
-    near = (word, *analysis.forms(word))
-    return [*near, *(FORM + form for form in near)]
+    forms = analysis.forms(word)
+    # a text with the word is marked with the forms of it as well, and is not looked for twice
+    return [*(forms or (word,)), *(FORM + form for form in (word, *forms))]

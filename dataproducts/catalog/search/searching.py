@@ -24,6 +24,7 @@ from dataproducts.catalog.search.matching import (
     ALL_DOCUMENTS,
     COLUMNS,
     EVERYWHERE,
+    FIELDS,
     KEYWORDS,
     NAME,
     TITLE,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 BUDGET = 0.05  # seconds a search may ask the database for, after which it shows what it has
 MAX_COUNTED = 5_000  # hits that are counted; beyond it a total says so
-COUNTED_OF_MANY = 2_000  # hits that are counted where the words are so common that there are likely more than can be counted
+COUNTED_OF_MANY = 1_000  # hits that are counted where the words are so common that there are likely more than can be counted
 MAX_SORTED = 5_000  # hits that are put in another order than that of relevance, the most relevant ones
 MAX_LIMIT = 100
 _LEAST_SECONDS = 0.005
@@ -62,7 +63,8 @@ _KINDS = (
 class SearchRequest:
     """What is asked for. `facets`: facet -> values, any of which will do. `cursor`: the `next` of the page before.
 
-    `sort`: "relevance" (without text: best standing first), "title" or "updated". Raises BadRequest for a sort or limit that is none.
+    `sort`: "relevance" (without text: best standing first), "title" or "updated". `reasons`: fields that a hit tells of at most, of those
+    it was found in. Raises BadRequest for a sort or limit that is none.
     """
 
     text: str = ""
@@ -70,6 +72,7 @@ class SearchRequest:
     sort: str = "relevance"
     limit: int = 20
     cursor: str | None = None
+    reasons: int = len(FIELDS)
     budget_seconds: float = field(default_factory=lambda: BUDGET)
 
     def __post_init__(self) -> None:
@@ -196,7 +199,7 @@ class _Search:
         return SearchPage(hits, max(counted.total, len(hits)), capped, counted.facets, None, following, "", facets_are_capped=uncertain)
 
     def _hit(self, row: Any, explanation: Explanation) -> Hit:
-        matched = explanation.of(row, row.get("held")) if not self.query.is_empty else ()
+        matched = explanation.of(row, row.get("held"), self.request.reasons) if not self.query.is_empty else ()
         step = row["step"]
         if step < 2:
             matched = (("name", (self.name,)), *matched)
@@ -355,19 +358,16 @@ class _Search:
             f"WHERE d.rid = s.rid AND c.rid = s.rid AND x.{self.engine.rid} = s.rid"
         )
 
-    def _rows(self, query: str, values: Mapping[str, Any], share: float = 1.0) -> list[Any]:
+    def _rows(self, query: str, values: Mapping[str, Any], share: float = 1.0) -> list[dict[str, Any]]:
         """The rows of a statement that may take a share of the time left; what there is when it is stopped."""
-        found: list[Any] = []
+        found: list[dict[str, Any]] = []
         seconds = max(_LEAST_SECONDS, share * (self.deadline - time.perf_counter()))
         try:
             with self.engine.within(self.connection, seconds):
-                found.extend(self._asked(query, values))
+                found.extend(self.engine.rows(self.connection, query, values))
         except engines.OverBudget:
             self.is_partial = True
         return found
-
-    def _asked(self, query: str, values: Mapping[str, Any]) -> Any:
-        return self.connection.exec_driver_sql(self.engine.driven(query), dict(values)).mappings()
 
     # counts
 
@@ -511,7 +511,8 @@ class _Search:
         if missing:
             self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
         if not known.issuperset(missing):  # these have to be known, however little time is left
-            self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
+            met = list(self.engine.rows(self.connection, branches[-1], {"ids": values["ids"]}))
+            self.combinations.learn((row["id"], row["facets"]) for row in met)
         return {kinds[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
 
     def _unknown(self, found: Sequence[Numbers]) -> list[int]:

@@ -703,12 +703,18 @@ _WORD = re.compile(r"[a-zæøå]+")
 def tongue(text: str) -> Language | None:
     """Norwegian or English, by the small words of a text nobody said the language of; None where they do not tell."""
     words = _WORD.findall(text[:600].lower())
-    english, norwegian = sum(w in _ENGLISH for w in words), sum(w in _NORWEGIAN for w in words)
+    english, norwegian = sum(map(_ENGLISH.__contains__, words)), sum(map(_NORWEGIAN.__contains__, words))
     if any(c in text for c in "æøåÆØÅ"):
         norwegian += 1
     if english == norwegian:
         return None
     return "en" if english > norwegian else "nb"
+
+
+def label(language: Language, group: str, value: str | None) -> str:
+    """The words for a value of a group such as "access", "kind", "personal"; the value itself where there are none."""
+    found = WORDS.get(f"{group}.{value}")
+    return str(value or "") if found is None else found[0 if language == "nb" else 1]
 
 
 @dataclass(frozen=True)
@@ -724,9 +730,8 @@ class Speech:
         return text.format(**values) if values else text
 
     def label(self, group: str, value: str | None) -> str:
-        """The words for a value of a group such as "access", "kind", "personal"; the value itself where there are none."""
-        found = WORDS.get(f"{group}.{value}")
-        return str(value or "") if found is None else found[0 if self.language == "nb" else 1]
+        """The words for a value, as `label`."""
+        return label(self.language, group, value)
 
     def many(self, what: str, count: int) -> str:
         """How many of something: `1 dataset`, `27 datasets`."""
