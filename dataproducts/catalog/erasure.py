@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from dataproducts.catalog import indexing
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.database import Database
+from dataproducts.catalog.search import index as search_index
 
 if TYPE_CHECKING:
     from dataproducts.erasure.subjects import Erased
@@ -32,12 +35,15 @@ def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str
         if database.is_sqlite:
             connection.exec_driver_sql("pragma secure_delete=on")
         changed = erase_in(connection, erased, touched)
+        if changed:  # what people wrote is found by its words
+            indexing.index(connection, [f"dataset:{name}" for name in erased], datetime.now(UTC))
+            search_index.forget(connection)
     database.compact()
     return changed
 
 
 def erase_in(connection: sa.Connection, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
-    """As `erase`, in the caller's transaction."""
+    """As `erase`, in the caller's transaction, but for the search index."""
     changed = 0
     for name, one in erased.items():
         changed += _wipe(connection, name, touched.get(name, set()))

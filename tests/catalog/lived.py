@@ -56,6 +56,18 @@ if __name__ == "__main__":
     main()
 
 
+def assert_headings_agree(database: Database) -> None:
+    """On SQLite the index of headings holds every token of the stored text outside the long field, and nothing else."""
+    fields = ("title", "columns", "keywords", "facets")
+    with database.writing() as connection:
+        connection.execute(sa.text("create virtual table temp.told using fts5vocab(main, search_heading, instance)"))
+        told = sorted((doc, col, offset, term) for term, doc, col, offset in connection.execute(sa.text("select * from temp.told")))
+        connection.execute(sa.text("drop table temp.told"))
+        stored = connection.execute(sa.text(f"select rowid as rid, {', '.join(fields)} from search_text")).mappings()
+        assert told == sorted((row["rid"], name, i, term) for row in stored for name in fields for i, term in enumerate(row[name].split()))
+        assert told
+
+
 def exported(url: str) -> str:
     """All that a catalog holds, as text."""
     database = Database(url)

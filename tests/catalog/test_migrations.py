@@ -28,7 +28,7 @@ from dataproducts.catalog.store import Store
 from dataproducts.catalog.tables import metadata
 from dataproducts.errors import ConfigurationError
 from tests.catalog.conftest import LATE
-from tests.catalog.lived import FOLDER, lines
+from tests.catalog.lived import FOLDER, assert_headings_agree, lines
 from tests.catalog.messages import delivery
 
 
@@ -59,14 +59,14 @@ def earlier(url: str, revision: str) -> None:
     database.close()
 
 
-def test_every_revision_is_known_and_each_earlier_one_has_rows_in_every_table_of_it() -> None:
+def test_every_revision_is_known_and_each_earlier_one_has_rows_in_every_table_of_it(tmp_path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     scripts = ScriptDirectory.from_config(config)
     assert [one.revision for one in scripts.walk_revisions()][::-1] == list(REVISIONS)
     assert scripts.get_current_head() == HEAD
     for revision in REVISIONS[:-1]:
-        database = Database("sqlite://" + "/:memory:")
+        database = Database(f"sqlite:///{tmp_path}/{revision}.db")
         with database.remaking() as connection:
             upgrade(connection, revision)
             assert {json.loads(line)[0] for line in read(revision)} == set(kept.names(connection))
@@ -85,6 +85,20 @@ def test_an_earlier_catalog_comes_forward_with_all_it_holds_and_lives_on(revisio
     Store(database, lambda: LATE).apply([delivery(hours=950)])
     with database.reading() as connection:
         assert "".join(export(connection)) != before
+    database.close()
+
+
+def test_an_earlier_catalog_gets_its_index_of_headings_and_keeps_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.db"
+    earlier(url, "0002")
+    database = Database(url)
+    with database.remaking() as connection:  # as tables of that revision were
+        connection.execute(sa.text("drop table search_heading"))
+    with database.reading() as connection:
+        assert "dataset:shop/sales" in {hit.id for hit in search(connection, SearchRequest(text="sales", budget_seconds=10)).hits}
+    assert_headings_agree(database)
+    Store(database, lambda: LATE).apply([delivery(hours=950)])
+    assert_headings_agree(database)
     database.close()
 
 

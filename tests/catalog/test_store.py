@@ -16,6 +16,7 @@ from dataproducts.catalog.database import Database
 from dataproducts.catalog.export import export
 from dataproducts.catalog.store import Store
 from dataproducts.errors import BadRequest
+from tests.catalog.lived import assert_headings_agree
 from tests.catalog.messages import LOCATION, at, check, column, dataset, delivery, failure, product, random_history
 
 NOW = at(1000)
@@ -54,6 +55,8 @@ def test_any_order_and_number_of_arrivals_gives_the_same_bytes(seed: int, new_st
     assert exported(crossed) == exported(straight)
     with straight.database.reading() as one, crossed.database.reading() as other:
         assert _found(one) == _found(other)
+    if crossed.database.is_sqlite:
+        assert_headings_agree(crossed.database)
 
 
 def _found(connection: sa.Connection) -> list[Any]:

@@ -26,5 +26,8 @@ def _held(path: Path, raw: bytes, value: str) -> bool:
         return value in str(pq.read_metadata(path).to_dict()) or any(value in str(row) for row in frame.rows())
     if raw[:15] == b"SQLite format 3":
         with closing(sqlite3.connect(path)) as connection:
-            return any(value in line for line in connection.iterdump())
+            tables = connection.execute("select name, sql from sqlite_master where type = 'table'").fetchall()
+            # an index without a text of its own cannot be read row by row; it is in the tables behind it
+            names = [name for name, made in tables if "content=''" not in made]
+            return any(value in str(row) for name in names for row in connection.execute(f'select * from "{name}"'))
     return False

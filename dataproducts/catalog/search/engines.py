@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +40,7 @@ class Engine(Protocol):
     """What a database has to offer the index."""
 
     matches: str  # a SELECT of `rid` from the texts that match the bound parameter named {q}; more conditions may follow
+    headings: str  # the same, sooner, for expressions that name no field but titles, columns and keywords
     titles: str  # the same of titles alone, for expressions that name `title_fields`
     title_fields: int
     in_titles: str  # a condition beside those of `matches`: the title meets {q} too; empty where this finds nothing sooner
@@ -60,10 +60,10 @@ class Engine(Protocol):
     def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None: ...
     def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]: ...
     def tidy(self, connection: sa.Connection) -> bool: ...
+    def forget(self, connection: sa.Connection) -> None: ...
     def written(self, expression: Expression) -> str: ...
     def within(self, connection: sa.Connection, seconds: float) -> Any: ...
     def texts(self, values: Sequence[str]) -> Any: ...
-    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]: ...
     def driven(self, query: str) -> str: ...  # with its parameters as the driver writes them: searches pass by SQLAlchemy's compiler
 
 
@@ -76,35 +76,56 @@ _MERGED_AT_ONCE = 500  # pages: some hundredths of a second in which no one else
 
 
 class _Sqlite:
-    """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before."""
+    """FTS5. The tokenizer is `ascii`, which only cuts at space and never folds: what is a word was decided before.
+
+    `search_heading` is an index of the same text without the long field: who asks for a word in the others walks past no descriptions.
+    """
 
     matches = "SELECT rowid AS rid FROM search_text WHERE search_text MATCH :{q}"
-    titles, title_fields, in_titles = matches, TITLE, ""
+    headings = "SELECT rowid AS rid FROM search_heading WHERE search_heading MATCH :{q}"
+    titles, title_fields, in_titles = headings, TITLE, ""
     rid = sparse = "rowid"
     best_first = " ORDER BY rowid"
     both, either, but = " AND ", " OR ", "(({}) NOT ({}))"
     joined = "group_concat({})"
     one_of = "{} IN (SELECT value FROM json_each(:{texts}))"
     among = "{} IN (SELECT value FROM json_each('[' || :{ids} || ']'))"
+    _indexes = ("search_heading", "search_text")
     _columns = ", ".join(STORED)
+    _headings = ", ".join(name for name in STORED if name != "text")
 
     def create_text(self, connection: sa.Connection) -> None:
         # columnsize=0 leaves out what only bm25 needs; no prefix index: beginnings are looked up in the vocabulary
         options = 'tokenize="ascii", columnsize=0'
         connection.exec_driver_sql(f"CREATE VIRTUAL TABLE IF NOT EXISTS search_text USING fts5({self._columns}, {options})")
+        options += ", content=''"  # its text is in the other table
+        connection.exec_driver_sql(f"CREATE VIRTUAL TABLE IF NOT EXISTS search_heading USING fts5({self._headings}, {options})")
 
     def drop_text(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql("DROP TABLE IF EXISTS search_text")
+        for table in self._indexes:
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
 
     def write(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
-        if rows:
-            values = ", ".join(f":{name}" for name in STORED)
-            statement = f"INSERT OR REPLACE INTO search_text(rowid, {self._columns}) VALUES (:rid, {values})"
-            connection.execute(sa.text(statement), sorted((dict(row) for row in rows), key=lambda row: int(row["rid"])))
+        if not rows:
+            return
+        ordered = sorted((dict(row) for row in rows), key=lambda row: int(row["rid"]))
+        self._leave_headings(connection, [row["rid"] for row in ordered])
+        for into, columns in (("INSERT OR REPLACE INTO search_text", self._columns), ("INSERT INTO search_heading", self._headings)):
+            values = ", ".join(f":{name}" for name in columns.split(", "))
+            connection.execute(sa.text(f"{into}(rowid, {columns}) VALUES (:rid, {values})"), ordered)
 
     def erase(self, connection: sa.Connection, rids: Sequence[int]) -> None:
         if rids:
+            self._leave_headings(connection, sorted(rids))
             connection.execute(sa.text("DELETE FROM search_text WHERE rowid = :rid"), [{"rid": rid} for rid in sorted(rids)])
+
+    def _leave_headings(self, connection: sa.Connection, rids: Sequence[int]) -> None:
+        """Take what is stored out of the index of headings, which has to be told what that is."""
+        statement = (
+            f"INSERT INTO search_heading(search_heading, rowid, {self._headings}) "
+            f"SELECT 'delete', rowid, {self._headings} FROM search_text WHERE rowid = :rid"
+        )
+        connection.execute(sa.text(statement), [{"rid": rid} for rid in rids])
 
     def read(self, connection: sa.Connection, rids: Sequence[int]) -> dict[int, Stored]:
         query = sa.text(f"SELECT rowid AS rid, {self._columns} FROM search_text WHERE rowid IN :rids").bindparams(
@@ -114,9 +135,16 @@ class _Sqlite:
 
     def tidy(self, connection: sa.Connection) -> bool:
         changes = "SELECT total_changes()"
-        before = connection.exec_driver_sql(changes).scalar_one()
-        connection.exec_driver_sql(f"INSERT INTO search_text(search_text, rank) VALUES ('merge', {-_MERGED_AT_ONCE})")
-        return int(connection.exec_driver_sql(changes).scalar_one()) - int(before) >= 2  # as FTS5 tells that there is more to merge
+        are_more = []
+        for table in self._indexes:
+            before = connection.exec_driver_sql(changes).scalar_one()
+            connection.exec_driver_sql(f"INSERT INTO {table}({table}, rank) VALUES ('merge', {-_MERGED_AT_ONCE})")
+            are_more.append(int(connection.exec_driver_sql(changes).scalar_one()) - int(before) >= 2)  # as FTS5 tells that there is more
+        return any(are_more)
+
+    def forget(self, connection: sa.Connection) -> None:
+        for table in self._indexes:
+            connection.exec_driver_sql(f"INSERT INTO {table}({table}) VALUES ('optimize')")
 
     def written(self, expression: Expression) -> str:
         if isinstance(expression, Token):
@@ -141,16 +169,6 @@ class _Sqlite:
     def texts(self, values: Sequence[str]) -> Any:
         return json.dumps(values)
 
-    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        if not connection.in_transaction():
-            connection.begin()
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        answered = raw.execute(query, values)  # SQLAlchemy's own takes longer than a small statement does
-        names = [column[0] for column in answered.description]
-        for row in answered:
-            yield dict(zip(names, row, strict=True))
-
     def driven(self, query: str) -> str:
         return query
 
@@ -162,8 +180,8 @@ class _Sqlite:
         raw.set_progress_handler(lambda: time.perf_counter() > deadline, 2_000)
         try:
             yield
-        except (DBAPIError, sqlite3.OperationalError) as error:
-            if "interrupted" in str(error.orig if isinstance(error, DBAPIError) else error):
+        except DBAPIError as error:
+            if "interrupted" in str(error.orig):
                 raise OverBudget from None
             raise
         finally:
@@ -180,7 +198,7 @@ class _Postgresql:
     joined = "string_agg(CAST({} AS text), ',')"
     one_of = "{} = ANY(CAST(:{texts} AS text[]))"
     among = "{} = ANY(CAST(string_to_array(:{ids}, ',') AS bigint[]))"
-    matches = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
+    matches = headings = "SELECT rid FROM search_text WHERE words @@ CAST(:{q} AS tsquery)"
     in_titles = "title_words @@ CAST(:{q} AS tsquery)"
     titles, title_fields = f"SELECT rid FROM search_text WHERE {in_titles}", EVERYWHERE
 
@@ -222,6 +240,9 @@ class _Postgresql:
         connection.exec_driver_sql("ANALYZE search_text, search_document, search_facet_value")
         return False
 
+    def forget(self, connection: sa.Connection) -> None:
+        """Nothing: what is gone is no longer read, and its room is used anew when the server's own vacuum has passed."""
+
     def written(self, expression: Expression) -> str:
         if isinstance(expression, Token):
             weights = _weights(expression.fields)
@@ -236,10 +257,6 @@ class _Postgresql:
 
     def texts(self, values: Sequence[str]) -> Any:
         return list(values)
-
-    def rows(self, connection: sa.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for row in connection.exec_driver_sql(self.driven(query), dict(values)).mappings():
-            yield dict(row)
 
     def driven(self, query: str) -> str:
         return _for_psycopg(query)

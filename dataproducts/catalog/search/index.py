@@ -41,7 +41,10 @@ from dataproducts.catalog.search.searching import Hit, SearchPage, SearchRequest
 from dataproducts.catalog.search.suggesting import Suggestion, suggest
 from dataproducts.catalog.search.tables import create, drop
 
-__all__ = ["Document", "Hit", "SearchPage", "SearchRequest", "Suggestion", "create", "drop", "put", "remove", "search", "suggest", "tidy"]
+__all__ = [
+    "Document", "Hit", "SearchPage", "SearchRequest", "Suggestion",
+    "create", "drop", "forget", "put", "remove", "search", "suggest", "tidy",
+]  # fmt: skip
 
 MAX_FIELD_WORDS = 2_000  # the rest of a longer field is not found
 _LAST_PIECE = re.compile(r"(?<=[/.:#])[^/.:#\s]+/?$")  # of a key or address: what it calls the thing itself
@@ -96,6 +99,11 @@ def remove(connection: sa.Connection, ids: Iterable[str]) -> None:
 def tidy(connection: sa.Connection) -> bool:
     """A step towards the shape in which the stored text is read fastest; gives whether there are more. Changes no answer."""
     return engines.of(connection).tidy(connection)
+
+
+def forget(connection: sa.Connection) -> None:
+    """Write the index anew without what was removed from it or replaced, which it otherwise keeps out of sight for a while."""
+    engines.of(connection).forget(connection)
 
 
 @dataclass

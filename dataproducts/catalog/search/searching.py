@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +235,10 @@ class _Search:
         steps = self._steps()
         return some([steps[i] for i in _WIDEST])
 
+    def _headings(self) -> str:
+        """Where the hits of all steps but the last are looked for: what is excluded is so in every field."""
+        return self.engine.matches if self.query.excluded else self.engine.headings
+
     def _narrowed(self, this: Expression, facets: facets_of.Chosen | None = None) -> Expression:
         demands = facets_of.required(self.facets if facets is None else facets)
         unwanted = refused(self.query)
@@ -267,7 +271,7 @@ class _Search:
             but = [*(written[i] for i in _EARLIER[step]), *unwanted]
             wanted = self.engine.both.join([written[step], *demands])
             values[f"q{step}"] = self.engine.but.format(wanted, self.engine.either.join(but)) if but else wanted
-            matches = self.engine.matches.format(q=f"q{step}")
+            matches = (self.engine.matches if step == len(steps) - 1 else self._headings()).format(q=f"q{step}")
             if step in titles:
                 values[f"t{step}"] = titles[step]
                 matches = f"{matches} AND {self.engine.in_titles.format(q=f't{step}')}"
@@ -364,10 +368,13 @@ class _Search:
         seconds = max(_LEAST_SECONDS, share * (self.deadline - time.perf_counter()))
         try:
             with self.engine.within(self.connection, seconds):
-                found.extend(self.engine.rows(self.connection, query, values))
+                found.extend(self._asked(query, values))
         except engines.OverBudget:
             self.is_partial = True
         return found
+
+    def _asked(self, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        return map(dict, self.connection.exec_driver_sql(self.engine.driven(query), dict(values)).mappings())
 
     # counts
 
@@ -482,7 +489,7 @@ class _Search:
             branches.append(f"SELECT {-1 - i} AS i, {together} AS rids FROM ({near}) AS w{i}")
         if matches and self._is_intricate():
             values |= {"near": self.engine.written(self._narrowed(self._structured())), "few": _CLASSIFIED + 1}
-            near = f"{self.engine.matches.format(q='near')}{self.engine.best_first} LIMIT :few"
+            near = f"{self._headings().format(q='near')}{self.engine.best_first} LIMIT :few"
             branches.append(f"SELECT {len(matches)} AS i, {self.engine.joined.format('m.rid')} AS rids FROM ({near}) AS m")
         if not branches:
             return []
@@ -511,8 +518,7 @@ class _Search:
         if missing:
             self.combinations.learn((row["id"], row["facets"]) for row in rows if row["id"] >= 0)
         if not known.issuperset(missing):  # these have to be known, however little time is left
-            met = list(self.engine.rows(self.connection, branches[-1], {"ids": values["ids"]}))
-            self.combinations.learn((row["id"], row["facets"]) for row in met)
+            self.combinations.learn((row["id"], row["facets"]) for row in self._asked(branches[-1], {"ids": values["ids"]}))
         return {kinds[-1 - row["id"]]: int(row["facets"]) for row in rows if row["id"] < 0}
 
     def _unknown(self, found: Sequence[Numbers]) -> list[int]:

@@ -1,6 +1,7 @@
 """The tables of the index, and how they are made and unmade. All of it can be made again from the truth beside it.
 
-The analysed text lies in `search_text`: an FTS5 table on SQLite, a table with a tsvector on PostgreSQL. Everything else is plain tables.
+The analysed text lies in `search_text`: an FTS5 table on SQLite (with a second index, `search_heading`), a table with tsvectors on
+PostgreSQL. Everything else is plain tables.
 Words, keys and names compare bytewise on both, so that ranges and orders are the same.
 """
 
