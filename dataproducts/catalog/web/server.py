@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from dataproducts.errors import ConfigurationError
 
 GRACE_SECONDS = 10
 """How long requests may go on after the signal to stop."""
+_COLLECTED_AFTER = 10_000
+"""Objects more than are given back, after which garbage is looked for: a page makes some thousands, which it keeps no circles of."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -49,6 +52,8 @@ def serve(catalog: Catalog, at: socket.socket, ready: Callable[[], None] = lambd
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = _told(uvicorn.Server(config), ready)
+    gc.freeze()  # what serves all pages is no garbage
+    gc.set_threshold(_COLLECTED_AFTER, *gc.get_threshold()[1:])
     stop = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn passes the signal on when it has ended, and that is no failure
     try:
         server.run(sockets=[at])
