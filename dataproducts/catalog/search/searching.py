@@ -52,7 +52,7 @@ MAX_SORTED = 5_000  # hits that are put in another order than that of relevance,
 MAX_LIMIT = 100
 _LEAST_SECONDS = 0.005
 _KIND_COUNTED = 200  # hits that are counted of each kind where there are too many in all: the page says that there are more
-_CLASSIFIED = 120  # hits up to which all are read
+_CLASSIFIED = 60  # hits up to which all are read
 _FEW = 3  # hits up to which a misspelled word is worth a question
 _KINDS = (
     "product dataset column version contract port team person concept theme keyword example dashboard source run entry".split()  # noqa: SIM905
