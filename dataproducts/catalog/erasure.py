@@ -27,7 +27,7 @@ _WRITTEN = ((t.feed, "body"), (t.remark, "text"), (t.remark, "html"))  # by subj
 
 
 def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
-    """Empty the profiles of touched versions and what examples showed, and take values out of everything said of the dataset.
+    """Empty the profiles of touched versions and what examples showed, and take values out of all that was said of the dataset or its product.
 
     Gives how many entries changed.
     """
@@ -36,7 +36,7 @@ def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str
             connection.exec_driver_sql("pragma secure_delete=on")
         changed = erase_in(connection, erased, touched)
         if changed:  # what people wrote is found by its words
-            indexing.index(connection, [f"dataset:{name}" for name in erased], datetime.now(UTC))
+            indexing.index(connection, [subject for name in erased for subject in _subjects(name)], datetime.now(UTC))
             search_index.forget(connection)
     database.compact()
     return changed
@@ -50,8 +50,13 @@ def erase_in(connection: sa.Connection, erased: Mapping[str, Erased], touched: M
         for table, column in _SAID:
             changed += _scrub(connection, table, column, table.c.dataset == name, one)
         for table, column in _WRITTEN:
-            changed += _scrub(connection, table, column, table.c.subject == f"dataset:{name}", one)
+            changed += _scrub(connection, table, column, table.c.subject.in_(_subjects(name)), one)
     return changed + _forget_examples(connection, erased)
+
+
+def _subjects(name: str) -> list[str]:
+    """Where people write of a dataset: on its page, and on that of its product."""
+    return [f"dataset:{name}", f"product:{name.partition('/')[0]}"]
 
 
 def _wipe(connection: sa.Connection, name: str, touched: set[tuple[str, int]]) -> int:
