@@ -27,7 +27,7 @@ _WRITTEN = ((t.feed, "body"), (t.remark, "text"), (t.remark, "html"))  # by subj
 
 
 def erase(database: Database, erased: Mapping[str, Erased], touched: Mapping[str, set[tuple[str, int]]]) -> int:
-    """Empty the profiles of touched versions and what examples showed, and take values out of all that was said of the dataset or its product.
+    """Empty the profiles of touched versions and what examples showed, and take values out of all that was said of dataset and product.
 
     Gives how many entries changed.
     """
