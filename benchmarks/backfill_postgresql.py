@@ -7,11 +7,13 @@ that one does not wait for hours, and their time is scaled. Needs a PostgreSQL s
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
@@ -174,6 +176,8 @@ def _backfilled(home: Path, url: str, contestant: Callable[[Path, int], Any], pa
         finally:
             daemon.terminate()
             daemon.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(daemon.pid, signal.SIGKILL)  # its code servers, which may wait for it for ever
         runs = instance.get_run_records(RunsFilter(statuses=list(FINISHED_STATUSES)))
         assert all(run.dagster_run.is_success for run in runs)
         first = min(run.create_timestamp.timestamp() for run in runs)
