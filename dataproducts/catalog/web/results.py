@@ -9,11 +9,10 @@ from zlib import crc32
 
 from markupsafe import Markup, escape
 
-from dataproducts.catalog.drawing.text import Language
 from dataproducts.catalog.search.documents import FACETS
 from dataproducts.catalog.search.index import Hit, SearchPage, SearchRequest
 from dataproducts.catalog.web.templating import Page, dataset_path, icon, standing
-from dataproducts.catalog.web.words import Speech, label
+from dataproducts.catalog.web.words import Speech
 
 LABELED = {
     "kind": "kind",
@@ -79,9 +78,8 @@ def facets(found: SearchPage, speech: Speech) -> list[Facet]:
         for place, (value, count, chosen) in enumerate(values):
             box = _box(_label(speech, name, value), name, value, speech.number(count) + more, chosen)
             (first if place < SHOWN_VALUES or chosen else rest).append(box)
-        made.append(
-            Facet(name, speech.t(f"facet.{name}"), Markup("".join(first)), Markup("".join(rest)), any_chosen or name in OPEN_FACETS)
-        )
+        label = speech.t(f"facet.{name}")
+        made.append(Facet(name, label, Markup("".join(first)), Markup("".join(rest)), any_chosen or name in OPEN_FACETS))
     return made
 
 
@@ -119,15 +117,16 @@ def results(page: Page, found: SearchPage) -> list[Markup]:
 def _article(page: Page, hit: Hit) -> str:
     card, speech = hit.card, page.speech
     title = speech.localized(card.get("title") or {"nb": card.get("key", hit.id)})
+    href = escape(page.to(str(card.get("href") or "/")))
     lines = [
-        f'<article><p class="kind">{icon(hit.kind)}{_words(speech.language, "kind", hit.kind)}{_where(page, hit)}</p>',
-        f'<h2><a href="{escape(page.to(str(card.get("href") or "/")))}">{title}</a></h2>',
+        f'<article><p class="kind">{icon(hit.kind)}{escape(speech.label("kind", hit.kind))}{_where(page, hit)}</p>',
+        f'<h2><a href="{href}">{title}</a></h2>',
     ]
     if text := _told(speech, card.get("text") or {}):
         lines.append(f'<p class="text">{text}</p>')
     lines.append(f'<p class="facts">{_facts(speech, hit)}</p>')
     if why := "; ".join([_why(speech, field, words) for field, words in hit.matched[:_REASONS]]):
-        lines.append(f'<p class="why">{escape(speech.t("results.why") + " " + why)}</p>')
+        lines.append(f'<p class="why">{escape(speech.t("results.why"))} {escape(why)}</p>')
     return "\n".join([*lines, "</article>"])
 
 
@@ -142,22 +141,14 @@ def _where(page: Page, hit: Hit) -> str:
 def _facts(speech: Speech, hit: Hit) -> str:
     card, kind = hit.card, hit.kind
     code = card.get("key") if kind in ("dataset", "product", "entry") else card.get("type") if kind == "column" else None
-    personal, access, team = card.get("personal") if kind != "product" else None, card.get("access"), card.get("team")
+    said = [
+        speech.label("personal", card.get("personal")) if kind != "product" else "",
+        speech.label("access", card.get("access")),
+        card.get("team"),
+    ]
     found = [f'<code translate="no">{escape(code)}</code>'] if code else []
     found.append(standing(speech, card.get("freshness"), card.get("quality")))
-    if personal:
-        found.append(f"<span>{_words(speech.language, 'personal', personal)}</span>")
-    if access:
-        found.append(f"<span>{_words(speech.language, 'access', access)}</span>")
-    if team:
-        found.append(f"<span>{escape(team)}</span>")
-    return " ".join(found)
-
-
-@functools.lru_cache(maxsize=1_024)
-def _words(language: Language, group: str, value: str) -> str:
-    """The words for a value, as HTML."""
-    return str(escape(label(language, group, value)))
+    return " ".join([*found, *(f"<span>{escape(one)}</span>" for one in said if one)])
 
 
 def _told(speech: Speech, text: Mapping[str, str | None]) -> Markup:

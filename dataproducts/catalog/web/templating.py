@@ -22,7 +22,7 @@ from dataproducts.catalog.drawing.text import link as safe_link
 from dataproducts.catalog.markdown import plain
 from dataproducts.catalog.web import negotiation, packaged
 from dataproducts.catalog.web.catalog import Catalog
-from dataproducts.catalog.web.words import Speech, label
+from dataproducts.catalog.web.words import Speech
 
 FOLDER = Path(__file__).parent / "templates"
 TWINS = (("json", "JSON"), ("jsonld", "JSON-LD"), ("ttl", "Turtle"))
@@ -76,22 +76,16 @@ def status_of(freshness: str | None, quality: str | None) -> Status:
 
 def standing(speech: Speech, freshness: str | None, quality: str | None) -> Markup:
     """Where a dataset stands: the mark, and the words for what matters most; nothing where it was never said."""
-    return _standing(speech.language, freshness, quality) if freshness else _NOTHING
-
-
-@functools.lru_cache(maxsize=256)
-def _standing(language: Language, freshness: str, quality: str | None) -> Markup:
+    if not freshness:
+        return Markup("")
     if quality in ("failing", "warning"):
-        late = [label(language, "freshness", "late")] if freshness == "late" else []
-        words = " · ".join([label(language, "quality", quality), *late])
+        late = [speech.label("freshness", "late")] if freshness == "late" else []
+        words = " · ".join([speech.label("quality", quality), *late])
     elif quality == "passing" and freshness not in ("late", "never"):
-        words = label(language, "quality", quality)
+        words = speech.label("quality", quality)
     else:
-        words = label(language, "freshness", freshness)
+        words = speech.label("freshness", freshness)
     return Markup(f'<span class="state">{_mark(status_of(freshness, quality))}{escape(words)}</span>')
-
-
-_NOTHING = Markup("")
 
 
 def at(*parts: str) -> str:

@@ -711,12 +711,6 @@ def tongue(text: str) -> Language | None:
     return "en" if english > norwegian else "nb"
 
 
-def label(language: Language, group: str, value: str | None) -> str:
-    """The words for a value of a group such as "access", "kind", "personal"; the value itself where there are none."""
-    found = WORDS.get(f"{group}.{value}")
-    return str(value or "") if found is None else found[0 if language == "nb" else 1]
-
-
 @dataclass(frozen=True)
 class Speech:
     """One language at one moment: looks words up and writes numbers, dates and times. Times are shown in Europe/Oslo."""
@@ -730,8 +724,9 @@ class Speech:
         return text.format(**values) if values else text
 
     def label(self, group: str, value: str | None) -> str:
-        """The words for a value, as `label`."""
-        return label(self.language, group, value)
+        """The words for a value of a group such as "access", "kind", "personal"; the value itself where there are none."""
+        found = WORDS.get(f"{group}.{value}")
+        return str(value or "") if found is None else found[0 if self.language == "nb" else 1]
 
     def many(self, what: str, count: int) -> str:
         """How many of something: `1 dataset`, `27 datasets`."""
