@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -356,17 +355,13 @@ def test_a_file_that_is_too_large_is_not_read(faults: Faults) -> None:
 
 def test_an_alias_bomb_is_refused_at_once(faults: Faults) -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
-    began = time.perf_counter()
-    assert any("anchors and aliases" in one for one in faults(bomb))
-    assert time.perf_counter() - began < 5
+    assert any("anchors and aliases" in one for one in faults(bomb))  # or it would fill the memory
 
 
 def test_a_flood_of_faults_is_cut_and_counted(faults: Faults) -> None:
-    began = time.perf_counter()
     found = faults(GOOD + "".join(f"x{number}: y\n" for number in range(5_000)))
     assert len(found) == 51
     assert found[-1] == " and 4950 more faults"
-    assert time.perf_counter() - began < 10
 
 
 def test_a_fault_stays_on_one_short_line(faults: Faults) -> None:

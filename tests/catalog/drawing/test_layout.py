@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-import time
+import sys
+from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
@@ -130,21 +132,33 @@ def test_a_thousand_nodes_in_one_line_do_not_exhaust_the_stack() -> None:
     assert sum(route.back for route in placed.routes) == 1
 
 
-@pytest.mark.parametrize(("count", "budget"), [(200, 0.006), (1000, 0.040)])
-def test_the_layout_is_fast_enough_for_a_page(count: int, budget: float) -> None:
+def steps(work: Callable[[], object]) -> int:
+    """How many lines of Python a piece of work runs through: the same on every machine, busy or not."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> object:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("count", [200, 1000, 3000])
+def test_the_work_of_a_layout_grows_with_its_graph_and_no_faster(count: int) -> None:
     all_nodes, all_edges = graph(count)
-    best = 9.9
-    for _ in range(9):
-        start = time.perf_counter()
-        layout(all_nodes, all_edges)
-        best = min(best, time.perf_counter() - start)
-    assert best < budget * 2.5, f"{count} nodes took {best * 1000:.1f} ms"  # slack for a machine that is busy with other tests
+    assert steps(lambda: layout(all_nodes, all_edges)) < 500 * (len(all_nodes) + len(all_edges))
 
 
-def test_a_graph_where_everything_feeds_everything_does_not_hold_up_the_page() -> None:
+def test_a_graph_where_everything_feeds_everything_is_no_more_work_for_an_edge() -> None:
     names = [f"n{n}" for n in range(200)]
     every = [Edge(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
-    start = time.perf_counter()
     placed = layout(nodes(*names), every)
-    assert time.perf_counter() - start < 2
+    assert steps(lambda: layout(nodes(*names), every)) < 500 * len(every)
     assert len(placed.routes) == len(every)

@@ -385,7 +385,7 @@ def test_a_broker_that_is_not_there_is_one_sentence_soon(lake: str, monkeypatch:
     begun = time.monotonic()
     text = feed.error(0)
     assert "cannot be reached" in text or "did not answer" in text
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 20  # the client itself would try for minutes
 
 
 def test_a_topic_that_is_not_there_is_one_sentence(real_kafka: Kafka, topic_name: str, lake: str) -> None:
