@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.addresses import free_port
+
 ROOT = Path(__file__).parents[1]
 POM = Path(__file__).with_name("data") / "kafka" / "pom.xml"
 CACHE = ROOT / ".kafka"
@@ -77,7 +79,7 @@ class Broker:
 
     folder: Path
     jars: Path
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,7 +89,7 @@ class Broker:
 
     def format(self) -> None:
         """Make its storage."""
-        settings = SETTINGS.format(port=self.port, controller=_free_port(), folder=self.folder)
+        settings = SETTINGS.format(port=self.port, controller=free_port(), folder=self.folder)
         (self.folder / "server.properties").write_text(settings)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         done = subprocess.run([*self._java("kafka.tools.StorageTool"), "format", "-t", cluster, "-c", self._settings], capture_output=True)
@@ -177,12 +179,6 @@ def broker(fetch: bool = IN_CI) -> Iterator[Broker]:
     finally:
         running.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def _die_with_parent() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from dataproducts.cli.servers import _TETHERED, Servers
 from dataproducts.errors import ConfigurationError
+from tests.addresses import free_port
 
 
 @contextmanager
@@ -26,18 +27,13 @@ def listening(port: int = 0) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def free() -> int:
-    with listening() as port:
-        return port
-
-
 def test_a_port_that_is_taken_is_told_of_before_anything_runs() -> None:
     with listening() as port, pytest.raises(ConfigurationError, match=f"port {port} is taken; .* with --catalog-port"):
-        Servers(free(), port)
+        Servers(free_port(), port)
 
 
 def test_each_address_is_printed_once_and_as_soon_as_it_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    dagster, catalog = free(), free()
+    dagster, catalog = free_port(), free_port()
     servers = Servers(dagster, catalog)
     assert not servers.greet()
     assert capsys.readouterr().out == ""
@@ -50,7 +46,7 @@ def test_each_address_is_printed_once_and_as_soon_as_it_answers(capsys: pytest.C
 
 
 def test_a_server_that_ends_by_itself_is_told_of_with_where_its_log_lies() -> None:
-    servers = Servers(free(), free())
+    servers = Servers(free_port(), free_port())
     with subprocess.Popen(["true"]) as ended:
         servers._running.append(ended)
         ended.wait()

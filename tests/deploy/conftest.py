@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import postgres as pg
+from tests.addresses import free_port
 from tests.deploy.dockerfile import Image, perform
 from tests.deploy.kustomize import KUBERNETES, ROOT
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.fixture

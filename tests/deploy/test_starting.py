@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from dataproducts.manifests.jobs import INSTANCE, INSTANCE_FOLDER, INSTANCE_SECRET, SETTINGS
-from tests.deploy.conftest import Databases, free_port
+from tests.addresses import free_port
+from tests.deploy.conftest import Databases
 from tests.deploy.dockerfile import Image, Server
 from tests.deploy.kustomize import KUBERNETES, ROOT, Cluster
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -12,13 +11,13 @@ import boto3
 import httpx
 import pytest
 
+from tests.addresses import free_port
+
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An object store in a process of its own: the client that lists files lets no other thread of its process answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     until = time.monotonic() + 30

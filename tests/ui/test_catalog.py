@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import uvicorn
 
 from dataproducts.catalog.web.app import create_app
 from dataproducts.catalog.web.catalog import Catalog, Limits
+from tests.addresses import free_port
 from tests.catalog.pages import sample
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,9 +33,7 @@ each_page = pytest.mark.parametrize("address", sample.PAGES.values(), ids=list(s
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the sample catalog is served."""
     store = sample.filled(tmp_path_factory.mktemp("catalog"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     catalog = Catalog(store.database, store, base_url=f"http://localhost:{port}", local=True, limits=Limits(rate=0))
     server = uvicorn.Server(uvicorn.Config(create_app(catalog), host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+
+from tests.addresses import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[2]
@@ -41,10 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, today: str) -> Path:
 
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
-    with socket.socket() as probe, socket.socket() as other:
-        probe.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, catalog_port = probe.getsockname()[1], other.getsockname()[1]
+    port, catalog_port = free_port(), free_port()
     environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "ENHETSREGISTERET_URL")}
     command = [sys.executable, "-m", "dataproducts", "up", "--port", str(port), "--catalog-port", str(catalog_port)]
     with (home / "up.log").open("w") as log:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from dataproducts.errors import PortError, PortUnavailable
 from dataproducts.ports.bigquery import connection
+from tests.addresses import free_port
 from tests.bigquery import DROPPED, Answer, Gateway, refusal
 from tests.ports.bigquery.conftest import DAILY, Published
 
@@ -87,9 +87,7 @@ def test_credentials_that_are_not_credentials_are_one_sentence_without_them(
 
 
 def test_nobody_at_the_other_end_is_told_soon(publish: Callable[..., Published], monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("BIGQUERY_PROJECT", "nav-prod")
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     monkeypatch.setattr(connection, "_PATIENCE", 0.2)
