@@ -78,12 +78,18 @@ def view(connection: Connection, target: Target, sql: str) -> None:
 
 
 def supersede(connection: Connection, older: Target, newer: Target) -> None:
-    """Mark the tables of an older major with the day from which they are deprecated, and give their readers a view of their own."""
+    """Mark the tables of an older major with the day from which they are deprecated, and give their readers a view of their own.
+
+    Nothing where there are no such tables: what the dataset has of that major is then for another run to deliver, which does this too.
+    """
     today = datetime.now(UTC).date().isoformat()
     with told(connection, f"when marking {older.names.rows} as deprecated", _permission(connection)):
-        for name in (older.names.rows, older.names.versions):
-            table = connection.found_table(name)
-            if table is None or DEPRECATED in (table.labels or {}):
+        tables = [connection.found_table(name) for name in (older.names.rows, older.names.versions)]
+        if None in tables:
+            return
+        for table in tables:
+            assert table is not None
+            if DEPRECATED in (table.labels or {}):
                 continue
             table.labels = {**table.labels, DEPRECATED: today}
             table.description = (

@@ -149,7 +149,7 @@ class BigQuerySession:
     def _lead_readers(self, major: int) -> None:
         """Point the view at the present major once something of it has arrived, and mark older ones."""
         own = self._offered.contract.version.major
-        if major != own:
+        if major > own:
             return
         wanted = self._ready(own)[0]
         is_filled = bool(self._of(own))
