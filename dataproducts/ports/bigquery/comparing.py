@@ -11,7 +11,20 @@ import polars as pl
 from dataproducts.history.content import canonical_order, content_hash
 from dataproducts.history.ledger import Version
 from dataproducts.history.store import DatasetHistory
-from dataproducts.ports.bigquery.columns import BATCH, DAY, HASH, PARTITION, ROWS, VERSION, arrow_type, has_lists, kept
+from dataproducts.ports.bigquery.columns import (
+    BATCH,
+    CONTRACT,
+    DAY,
+    HASH,
+    KNOWN_AT,
+    LEDGER_TYPES,
+    PARTITION,
+    ROWS,
+    VERSION,
+    arrow_type,
+    has_lists,
+    kept,
+)
 from dataproducts.ports.bigquery.connection import Connection, told
 from dataproducts.ports.bigquery.reading import quoted
 from dataproducts.ports.bigquery.tables import Target
@@ -34,7 +47,6 @@ def compare(
     """Every difference between these versions and what readers see at BigQuery, and versions there that the dataset has never had."""
     found: list[Difference] = []
     rows = 0
-    known = {(v.partition, v.number) for v in history.versions()}
     for major, target in sorted(targets.items()):
         mine = [v for v in versions if v.major == major]
         with told(connection, f"when comparing {target.names.rows}"):
@@ -42,10 +54,12 @@ def compare(
             if there is None:
                 found += [Difference(v.partition, v.number, "has not arrived, for there is no table yet") for v in mine]
                 continue
-            counted = _counted(connection, target, {day(v) for v in mine})
+            known = {(v.partition, v.number) for v in history.refresh().versions()}  # with what another run delivers meanwhile
+            counted = _counted(connection, target, {day(v) for v in mine}, full)
             same: list[Version] = []
             for version in mine:
-                text = _differs(version, there.pop((version.partition, version.number), []), counted)
+                key = (version.partition, version.number)
+                text = _differs(version, day(version), there.pop(key, []), counted.get(key, []))
                 if text:
                     found.append(Difference(version.partition, version.number, text))
                 else:
@@ -61,24 +75,31 @@ def _listed(connection: Connection, target: Target) -> Arrived | None:
     if connection.found_table(target.names.versions) is None or connection.found_table(target.names.rows) is None:
         return None
     arrived: Arrived = {}
-    for row in connection.listed(target.names.versions, [PARTITION, VERSION, BATCH, ROWS, HASH]):
+    for row in connection.listed(target.names.versions, list(LEDGER_TYPES)):
         arrived.setdefault((row[PARTITION], row[VERSION]), []).append(row)
     return arrived
 
 
-def _counted(connection: Connection, target: Target, days: set[date]) -> dict[tuple[str, int, str], int]:
-    """Rows by partition, version and batch, of the days from the first to the last of these: BigQuery is paid by what it reads."""
+def _counted(connection: Connection, target: Target, days: set[date], full: bool) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """How many rows each version has of each load; where `full` by all that is said beside them, wherever they lie.
+
+    Else those of the days from the first to the last of these: BigQuery is paid by what it reads.
+    """
     from google.cloud.bigquery import ScalarQueryParameter
 
     if not days:
         return {}
-    names = f"{PARTITION}, {VERSION}, {BATCH}"
+    names = ", ".join([PARTITION, VERSION, BATCH, *((KNOWN_AT, CONTRACT, DAY) if full else ())])
+    first, last = (date.min, date.max) if full else (min(days), max(days))
     sql = f"SELECT {names}, COUNT(*) AS found FROM {quoted(target.names.rows)} WHERE {DAY} BETWEEN @first AND @last GROUP BY {names}"
-    span = [ScalarQueryParameter("first", "DATE", min(days)), ScalarQueryParameter("last", "DATE", max(days))]
-    return {(r[PARTITION], r[VERSION], r[BATCH]): r["found"] for r in connection.query(sql, span)}
+    span = [ScalarQueryParameter("first", "DATE", first), ScalarQueryParameter("last", "DATE", last)]
+    counted: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in connection.query(sql, span):
+        counted.setdefault((row[PARTITION], row[VERSION]), []).append(dict(row.items()))
+    return counted
 
 
-def _differs(version: Version, lines: Sequence[Mapping[str, Any]], counted: Mapping[tuple[str, int, str], int]) -> str | None:
+def _differs(version: Version, day: date, lines: Sequence[Mapping[str, Any]], counted: Sequence[Mapping[str, Any]]) -> str | None:
     if not lines:
         return "has not arrived"
     if len(lines) > 1:
@@ -86,8 +107,22 @@ def _differs(version: Version, lines: Sequence[Mapping[str, Any]], counted: Mapp
     (line,) = lines
     if line[HASH] != version.content_hash:
         return f"has another content at BigQuery (hash {line[HASH][:12]}, here {version.content_hash[:12]})"
-    there = counted.get((version.partition, version.number, line[BATCH]), 0)
-    return f"has {there} rows at BigQuery and {version.rows} here" if there != version.rows else None
+    stamped = {KNOWN_AT: version.known_at, CONTRACT: version.contract, DAY: day}
+    if other := _other(line, {**stamped, ROWS: version.rows}):
+        return f"stands in the table of versions with {other}"
+    there = sum(row["found"] for row in counted if row[BATCH] == line[BATCH])
+    if there != version.rows:
+        return f"has {there} rows at BigQuery and {version.rows} here"
+    if more := sum(row["found"] for row in counted) - there:
+        return f"has {more} rows at BigQuery beside those of its load, which the view leaves out"
+    if other := next(filter(None, (_other(row, stamped) for row in counted)), None):
+        return f"has rows at BigQuery with {other}"
+    return None
+
+
+def _other(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """What is said of a version otherwise than it should be, of what the row says at all."""
+    return next((f"{name} {row[name]} instead of {value}" for name, value in wanted.items() if row.get(name, value) != value), None)
 
 
 def _contents(

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from dataproducts.history.store import DatasetHistory
 from tests.bigquery import Gateway
 from tests.ports.bigquery.conftest import DAILY, Published
 
@@ -124,10 +125,62 @@ def test_a_changed_value_is_found_where_all_is_compared(sales: Published, gatewa
     assert differences(sales, full=True) == [("2026-01-02", 1, "has other values at BigQuery than here")]
 
 
-def test_rows_that_no_version_claims_are_not_read_by_anyone(sales: Published, gateway: Gateway) -> None:
-    gateway.sql(f"INSERT INTO {sales.dataset}.sales_history SELECT * REPLACE ('given up' AS _dp_batch) FROM {sales.dataset}.sales_history")
+def test_rows_that_no_version_claims_are_not_seen_in_the_view_and_are_told_of(sales: Published, gateway: Gateway) -> None:
+    gateway.sql(
+        f"INSERT INTO {sales.dataset}.sales_history SELECT * REPLACE ('given up' AS _dp_batch) "
+        f"FROM {sales.dataset}.sales_history WHERE number = 3"
+    )
     assert gateway.sql(f"SELECT COUNT(*) FROM {sales.dataset}.sales") == [["2"]]
-    assert differences(sales, full=True) == []
+    assert differences(sales) == [("2026-01-02", 1, "has 1 rows at BigQuery beside those of its load, which the view leaves out")]
+
+
+def test_rows_on_a_day_that_is_not_theirs_are_found_where_all_is_compared(sales: Published, gateway: Gateway) -> None:
+    rows = f"{sales.dataset}.sales_history"
+    gateway.sql(f"INSERT INTO {rows} SELECT * REPLACE (DATE '1999-01-01' AS _dp_day) FROM {rows} WHERE number = 3")
+    assert gateway.sql(f"SELECT COUNT(*) FROM {sales.dataset}.sales") == [["3"]]  # readers see it
+    assert differences(sales, full=True) == [("2026-01-02", 1, "has 2 rows at BigQuery and 1 here")]
+
+
+def test_rows_that_changed_places_between_partitions_are_found_where_all_is_compared(
+    publish: Callable[..., Published], gateway: Gateway
+) -> None:
+    sales = publish(partitions=DAILY)
+    sales.commit(d2026_01_01=[(1, 10)], d2026_01_02=[(2, 20)])
+    sales.deliver()
+    rows = f"{sales.dataset}.sales_history"
+    swap = "CASE _dp_partition WHEN '2026-01-01' THEN '2026-01-02' ELSE '2026-01-01' END"
+    gateway.sql(
+        f"UPDATE {rows} SET _dp_partition = {swap}, _dp_day = CASE number WHEN 1 THEN DATE '2026-01-02' ELSE DATE '2026-01-01' END WHERE TRUE"
+    )
+    assert [(p, n) for p, n, _ in differences(sales, full=True)] == [("2026-01-01", 1), ("2026-01-02", 1)]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("_dp_known_at = TIMESTAMP '2020-01-01 00:00:00+00'", "_dp_known_at 2020-01-01 00:00:00+00:00 instead of "),
+        ("_dp_contract = '9.9.9'", "_dp_contract 9.9.9 instead of 1.0.0"),
+        ("_dp_day = DATE '2026-01-01'", "_dp_day 2026-01-01 instead of 2026-01-02"),
+    ],
+)
+def test_what_is_said_beside_the_rows_is_compared_too(sales: Published, gateway: Gateway, change: str, text: str) -> None:
+    gateway.sql(f"UPDATE {sales.dataset}.sales_history SET {change} WHERE number = 3")
+    ((partition, _, told),) = differences(sales, full=True)
+    assert (partition, told.startswith(f"has rows at BigQuery with {text}")) == ("2026-01-02", True)
+    gateway.sql(f"UPDATE {sales.dataset}.sales_versions SET {change} WHERE _dp_partition = '2026-01-02'")
+    ((partition, _, told),) = differences(sales)  # which decides what was known when
+    assert (partition, told.startswith(f"stands in the table of versions with {text}")) == ("2026-01-02", True)
+
+
+def test_what_another_run_delivers_meanwhile_is_no_version_that_the_dataset_does_not_know(
+    sales: Published, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = DatasetHistory(sales.lake, "shop/sales")
+    with sales.port.open(sales.offered, history, sales.port.resources(), "reconcile") as session:
+        versions = history.versions()
+        sales.commit(d2026_01_03=[(4, 40)])
+        sales.deliver()
+        assert session.compare(versions, full=True).differences == ()
 
 
 def test_what_bigquery_does_not_keep_of_lists_is_left_out_and_is_no_difference(publish: Callable[..., Published], gateway: Gateway) -> None:
