@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,8 +17,11 @@ from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meani
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
+ERASE = "erase"
+"""What the header "change" says of a message that an erasure sent, beside those of its batch."""
 AT_ONCE = 10_000
 _KEPT_AT_ONCE = 500_000
+_MARKED = 5.0  # seconds in which a broker marks what was committed; a transaction that takes longer is open
 _EDITION = 40  # bits of a batch's place that are its number; those above are its edition
 
 DIGESTS: dict[str, pl.DataType] = {
@@ -29,9 +33,9 @@ DIGESTS: dict[str, pl.DataType] = {
 }
 
 
-def ends(kafka: Kafka, topic: str) -> dict[int, tuple[int, int]]:
-    """First offset and the one after the last, of each partition of a topic."""
-    consumer = kafka.consumer("dataproducts-reader")
+def ends(kafka: Kafka, topic: str, committed: bool = True) -> dict[int, tuple[int, int]]:
+    """First offset and the one after the last, of each partition of a topic; `committed`: the last that a reader of such messages gets."""
+    consumer = kafka.consumer("dataproducts-reader", **({} if committed else {"isolation.level": "read_uncommitted"}))
     try:
         with explained(f"read {topic}", kafka, topic):
             from confluent_kafka import TopicPartition
@@ -45,6 +49,20 @@ def ends(kafka: Kafka, topic: str) -> dict[int, tuple[int, int]]:
             }
     finally:
         consumer.close()
+
+
+def await_marks(kafka: Kafka, topic: str) -> None:
+    """Wait until readers of committed messages see all that is in a topic now: a broker marks a transaction a moment after it has answered.
+
+    A transaction that is still open after some seconds is not waited for.
+    """
+    written = ends(kafka, topic, committed=False)
+    until = time.monotonic() + _MARKED
+    while time.monotonic() < until:
+        seen = ends(kafka, topic)
+        if all(seen.get(number, (0, 0))[1] >= end for number, (_, end) in written.items()):
+            return
+        time.sleep(0.05)
 
 
 def messages(kafka: Kafka, topic: str, start: Mapping[int, int] | None = None) -> Iterator[list[Message]]:
@@ -96,6 +114,7 @@ class Header:
     batch: int
     identity: str
     edition: int
+    is_erasure: bool
 
 
 def header(message: Message) -> Header | None:
@@ -104,20 +123,24 @@ def header(message: Message) -> Header | None:
     try:
         text = {name: bytes(given[name]).decode() for name in ("product", "dataset", "partition", "batch", "batch_identity", "edition")}
         dataset = f"{text['product']}/{text['dataset']}"
-        return Header(dataset, text["partition"], int(text["batch"]), text["batch_identity"], int(text["edition"]))
+        is_erasure = bytes(given.get("change") or b"") == ERASE.encode()
+        return Header(dataset, text["partition"], int(text["batch"]), text["batch_identity"], int(text["edition"]), is_erasure)
     except (KeyError, TypeError, ValueError):
         return None
 
 
 @dataclass
 class Held:
-    """The newest message of each key as digests, `DIGESTS`; `partitions` are what its numbers mean. `foreign` counts others' messages."""
+    """The newest message of each key as digests, `DIGESTS`; `partitions` are what its numbers mean. `foreign` counts others' messages.
+
+    `counts` has how many messages of each batch (by edition and number) there are, without those that erasures sent.
+    """
 
     frame: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DIGESTS))
     partitions: dict[str, int] = field(default_factory=dict)
     messages: int = 0
     foreign: int = 0
-    truncated: bool = False
+    counts: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -125,11 +148,11 @@ class Held:
         place = 0 if self.frame.is_empty() else int(self.frame["batch"].max())  # type: ignore[arg-type]
         return place >> _EDITION, place & (1 << _EDITION) - 1
 
-    def place(self, said: Header | None, dataset: str) -> tuple[int, int] | None:
-        """The partition's number and the batch's place; None for a message of another."""
+    def place(self, said: Header | None, dataset: str) -> tuple[int, int, bool] | None:
+        """The partition's number, the batch's place, whether an erasure sent it; None for a message of another."""
         if said is None or said.dataset != dataset:
             return None
-        return self.number(said.partition), said.edition << _EDITION | said.batch
+        return self.number(said.partition), said.edition << _EDITION | said.batch, said.is_erasure
 
     def number(self, partition: str) -> int:
         """The number that stands for a partition."""
@@ -138,10 +161,12 @@ class Held:
 
 def held(kafka: Kafka, topic: str, dataset: str) -> Held:
     """Read a topic and keep what is newest for each key."""
-    state = Held(truncated=any(low for low, _ in ends(kafka, topic).values()))
+    await_marks(kafka, topic)
+    state = Held()
     pieces: list[pl.DataFrame] = []
     rows = 0
-    known: dict[Any, tuple[int, int] | None] = {}
+    known: dict[Any, tuple[int, int, bool] | None] = {}
+    counted: Counter[tuple[int, int, bool]] = Counter()
     for some in messages(kafka, topic):
         ours, about = [], []
         for message in some:
@@ -158,11 +183,15 @@ def held(kafka: Kafka, topic: str, dataset: str) -> Held:
             ours.append(message)
             about.append(place)
         state.messages += len(ours)
+        counted.update(about)
         pieces.append(_newest(_digested(ours, about)))
         rows += pieces[-1].height
         if rows > _KEPT_AT_ONCE:
             state.frame, pieces, rows = _newest(pl.concat([state.frame, *pieces])), [], 0
     state.frame = _newest(pl.concat([state.frame, *pieces]))
+    for (_, batch, is_erasure), count in counted.items():
+        if not is_erasure:
+            state.counts[batch >> _EDITION, batch & (1 << _EDITION) - 1] += count
     return state
 
 
@@ -173,7 +202,7 @@ def digests(keys: pl.Series, values: pl.Series, partition: int, batch: int) -> p
     return frame.with_columns(**rest).select(list(DIGESTS))
 
 
-def _digested(ours: list[Message], about: list[tuple[int, int]]) -> pl.DataFrame:
+def _digested(ours: list[Message], about: list[tuple[int, int, bool]]) -> pl.DataFrame:
     values = pl.Series([m.value() for m in ours], dtype=pl.Binary)
     keys = pl.Series([m.key() for m in ours], dtype=pl.Binary)
     return pl.DataFrame(
@@ -181,8 +210,8 @@ def _digested(ours: list[Message], about: list[tuple[int, int]]) -> pl.DataFrame
             digest(keys, "key"),
             digest(values, "value"),
             values.is_null().alias("gone"),
-            pl.Series("partition", [p for p, _ in about], dtype=pl.UInt32),
-            pl.Series("batch", [b for _, b in about], dtype=pl.Int64),
+            pl.Series("partition", [p for p, _, _ in about], dtype=pl.UInt32),
+            pl.Series("batch", [b for _, b, _ in about], dtype=pl.Int64),
         ],
         schema=DIGESTS,
     )

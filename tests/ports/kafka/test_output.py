@@ -15,16 +15,18 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.ports.kafka import publishing
+from dataproducts.ports.kafka import state as state_of_topic
 from dataproducts.ports.kafka.connection import Brokers, Kafka, meaning, once_led
 from dataproducts.ports.kafka.encoding import keys, values
 from dataproducts.ports.kafka.sandbox import sandbox_broker
 from dataproducts.ports.kafka.topic import Topic
 from tests import kafka as real
-from tests.ports.kafka.topics import Shop, read, state
+from tests.ports.kafka.topics import COLUMNS, Shop, read, state
 
 
 @pytest.fixture
@@ -185,6 +187,32 @@ def test_an_added_column_reaches_every_row(kafka: Kafka, topic_name: str, shop: 
     wider.deliver()
     assert [json.loads(v)["shop"] for v in state(kafka, topic_name).values()] == [None, "north"]
     assert wider.compare(full=True).differences == ()
+
+
+def test_rows_from_before_a_column_leave_without_it_though_nothing_was_stored_since(kafka: Kafka, topic_name: str, shop: Any) -> None:
+    sales = shop(kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A])
+    wider = sales.revised({**COLUMNS, "shop": str}, version="1.1.0")
+    wider.deliver()
+    assert [json.loads(v) for v in state(kafka, topic_name).values()] == [{"number": 1, "amount": 10, "name": "a", "shop": None}]
+    assert wider.compare(full=True).differences == ()
+
+
+def test_what_older_code_planned_under_another_major_is_given_up_and_holds_nothing_up(kafka: Kafka, topic_name: str, shop: Any) -> None:
+    sales = shop(kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A])
+    with pytest.raises(ZeroDivisionError), sales.interrupted_before_commit():
+        sales.deliver()
+    newer = sales.revised({"number": int, "shop": str}, version="2.0.0")
+    newer.store("2026-01-02", [(2, "north")])
+    with pytest.raises(
+        PortError, match=r"version 1 is of contract 1\.0\.0 and topic .* has rows of 2\.0\.0.*materialize the partition again"
+    ):
+        newer.deliver()
+    assert [v.partition for v in newer.deliver().versions] == ["2026-01-02"]
+    newer.store("2026-01-01", [(1, "south")])
+    assert [(v.partition, v.number) for v in newer.deliver().versions] == [("2026-01-01", 2)]
+    assert newer.compare(full=True).differences == ()
 
 
 # -- the form of messages
@@ -631,9 +659,88 @@ def test_a_topic_that_differs_from_the_dataset_is_found_out(
     forger = kafka.producer(partitioner="murmur2_random")
     forger.produce(topic_name, value, f'{{"_partition":"2026-01-01","number":{key}}}', headers=list(headers.items()))
     forger.flush(10)
-    (difference,) = sales.compare(full=full).differences
-    assert sentence in difference.text
-    assert (difference.partition, difference.number) == ("2026-01-01", 1)
+    found = sales.compare(full=full).differences
+    assert sentence in found[-1].text
+    assert {(d.partition, d.number) for d in found} == {("2026-01-01", 1)}
+
+
+def test_a_message_of_ours_that_is_there_again_is_found_out(real_kafka: Kafka, topic_name: str, shop: Any) -> None:
+    sales = shop(real_kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A, B])
+    sales.deliver()
+    message = read(real_kafka, topic_name)[0]
+    forger = real_kafka.producer(partitioner="murmur2_random")
+    forger.produce(topic_name, message.value, message.key, headers=list(message.headers.items()))
+    forger.flush(10)
+    (difference,) = sales.compare(full=False).differences
+    assert difference.text == f"topic {topic_name} has 1 messages beyond the 2 that were published as batch 1"
+
+
+def test_rows_that_someone_deleted_from_the_topic_are_found_out(real_kafka: Kafka, topic_name: str, shop: Any) -> None:
+    sales = shop(real_kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A, B])
+    sales.deliver()
+    assert sales.compare(full=False).differences == ()
+    for policy in ("delete", "compact"):  # which a topic that is compacted only does not allow
+        _policy(real_kafka, topic_name, policy)
+        if policy == "delete":
+            where = [TopicPartition(topic_name, 0, 1)]
+            admin = real_kafka.admin()
+            for deleted in admin.delete_records(where).values():
+                deleted.result(10)
+    (difference,) = sales.compare(full=False).differences
+    assert difference.text == f"topic {topic_name} does not have 1 of 2 rows of partition 2026-01-01 version 1"
+
+
+def _policy(kafka: Kafka, topic: str, policy: str) -> None:
+    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+    admin = kafka.admin()
+    (done,) = admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])]).values()
+    done.result(10)
+
+
+def test_another_contract_with_the_same_columns_hides_no_difference(kafka: Kafka, topic_name: str, shop: Any) -> None:
+    sales = shop(kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A, B])
+    sales.deliver()
+    later = sales.revised(COLUMNS, version="1.1.0")
+    assert later.compare(full=True).differences == ()
+    message = read(kafka, topic_name)[0]
+    forger = kafka.producer(partitioner="murmur2_random")
+    forger.produce(topic_name, b"{}", message.key, headers=list({**message.headers, "change": "erase"}.items()))
+    forger.flush(10)
+    (difference,) = later.compare(full=True).differences
+    assert "has otherwise than the dataset 1 of 2 rows" in difference.text
+    wider = sales.revised({**COLUMNS, "shop": str}, version="1.2.0")  # under which the messages would be others
+    assert wider.compare(full=True).differences == ()
+
+
+def test_what_is_committed_and_not_marked_yet_is_waited_for(
+    real_kafka: Kafka, topic_name: str, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales = shop(real_kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A, B])
+    sales.deliver()
+    stranger = real_kafka.producer(**{"transactional.id": topic_name})
+    stranger.init_transactions(10)
+    stranger.begin_transaction()
+    stranger.produce(topic_name, b"1", b"1")
+    stranger.flush(10)
+    with monkeypatch.context() as patched:
+        patched.setattr(state_of_topic, "_MARKED", 0.0)
+        assert sales.compare(full=True).differences == ()  # what is open is not there
+    honest = state_of_topic.ends
+
+    def commits(*given: Any, **more: Any) -> Any:
+        found = honest(*given, **more)
+        if not more:  # readers do not see it yet: the broker's marks come a moment after its answer
+            monkeypatch.setattr(state_of_topic, "ends", honest)
+            stranger.commit_transaction(10)
+        return found
+
+    monkeypatch.setattr(state_of_topic, "ends", commits)
+    (difference,) = sales.compare(full=False).differences
+    assert "holds 1 messages that this port did not publish" in difference.text
 
 
 def test_versions_that_were_not_delivered_are_not_compared(kafka: Kafka, topic_name: str, shop: Any) -> None:
