@@ -182,6 +182,21 @@ def once_led(ask: Callable[[], Answer]) -> Answer:
         time.sleep(0.1)
 
 
+def once_controlled(kafka: Kafka, ask: Callable[[AdminClient, float], Answer]) -> Answer:
+    """The answer to what only the controller answers, within the seconds that `ask` is given; asked twice, each time with a new client.
+
+    One that connects while a broker is coming back is told of no controller, and waits for it in vain.
+    """
+    from confluent_kafka import KafkaError, KafkaException
+
+    try:
+        return ask(kafka.admin(), TIMEOUT / 2)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._TIMED_OUT:
+            raise
+    return ask(kafka.admin(), TIMEOUT / 2)
+
+
 def meaning(error: KafkaError, doing: str, kafka: Kafka | None = None, topic: str | None = None) -> PortError:
     """The error of ours that a client's error is."""
     from confluent_kafka import KafkaError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import PortError, PortUnavailable
-from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning
+from dataproducts.ports.kafka.connection import TIMEOUT, Kafka, explained, meaning, once_controlled
 from dataproducts.ports.kafka.sandbox import is_sandbox
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def provide(kafka: Kafka, settings: Settings, dataset: str) -> Found:
     partitions_found = _partitions(kafka, settings.topic)
     admin = kafka.admin()
     if partitions_found is None:
-        _create(kafka, admin, settings, dataset)
+        _create(kafka, settings, dataset)
         partitions_found = _partitions(kafka, settings.topic, wait=True)
     if partitions_found is None:
         raise PortUnavailable(f"{dataset}: topic {settings.topic} was created and is not ready yet; run again")
-    given = _configuration(kafka, admin, settings.topic)
+    given = _configuration(kafka, settings.topic)
     if given is not None:
         _hold_against(settings, partitions_found, given, dataset)
     limit = int((given or {}).get("max.message.bytes", settings.max_message_bytes))
@@ -104,14 +104,18 @@ def _partitions(kafka: Kafka, topic: str, wait: bool = False) -> int | None:
         time.sleep(0.05)
 
 
-def _create(kafka: Kafka, admin: AdminClient, settings: Settings, dataset: str) -> None:
+def _create(kafka: Kafka, settings: Settings, dataset: str) -> None:
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.cimpl import NewTopic
 
     topic = settings.topic
     wanted = NewTopic(topic, settings.partitions, settings.replication or -1, config=settings.configuration)
+
+    def ask(admin: AdminClient, seconds: float) -> None:
+        admin.create_topics([wanted], operation_timeout=seconds, request_timeout=seconds)[topic].result(seconds + 5)
+
     try:
-        admin.create_topics([wanted], operation_timeout=TIMEOUT, request_timeout=TIMEOUT)[topic].result(TIMEOUT + 5)
+        once_controlled(kafka, ask)
     except KafkaException as error:
         told = error.args[0]
         if told.code() == KafkaError.TOPIC_ALREADY_EXISTS:  # another run made it
@@ -129,16 +133,20 @@ def _create(kafka: Kafka, admin: AdminClient, settings: Settings, dataset: str) 
         raise PortUnavailable(f"{dataset}: Kafka at {kafka.brokers.addresses} did not create topic {topic} in time; run again") from error
 
 
-def _configuration(kafka: Kafka, admin: AdminClient, topic: str) -> dict[str, str] | None:
+def _configuration(kafka: Kafka, topic: str) -> dict[str, str] | None:
     """The topic's settings; None where we may not read them, as those who may only write may not."""
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin._config import ConfigResource
     from confluent_kafka.admin._resource import ResourceType
 
+    def ask(admin: AdminClient, seconds: float) -> Mapping[str, Any]:
+        (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=seconds).values()
+        found: Mapping[str, Any] = asked.result(seconds + 5)
+        return found
+
     with explained(f"read the settings of topic {topic}", kafka, topic):
         try:
-            (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=TIMEOUT).values()
-            found: Mapping[str, Any] = asked.result(TIMEOUT + 5)
+            found = once_controlled(kafka, ask)
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
                 return None

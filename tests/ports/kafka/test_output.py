@@ -16,7 +16,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.ports.kafka import publishing
@@ -318,6 +318,26 @@ def test_a_question_is_asked_again_while_a_partition_has_no_leader(monkeypatch: 
         once_led(ask)
 
 
+def test_a_client_that_found_no_controller_is_not_the_last_that_is_asked(
+    real_kafka: Kafka, topic_name: str, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("create_topics", "describe_configs"):
+        honest = getattr(AdminClient, name)
+        asked: list[Any] = []
+
+        def ask(admin: Any, *given: Any, honest: Any = honest, asked: Any = asked, **more: Any) -> Any:
+            asked.append(admin)
+            if len(asked) == 1:  # as where it connected while the only broker was coming back
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "Failed while waiting for controller"))
+            return honest(admin, *given, **more)
+
+        monkeypatch.setattr(AdminClient, name, ask)
+    sales = shop(real_kafka, Topic(topic_name))
+    sales.store("2026-01-01", [A])
+    sales.deliver()
+    assert state(real_kafka, topic_name) == sales.expected()
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "remedy"),
     [
@@ -444,8 +464,6 @@ def test_a_topic_that_disagrees_is_refused_with_both_values(
 def test_a_topic_that_may_not_be_created_is_told_with_its_manifest(
     real_kafka: Kafka, topic_name: str, shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from confluent_kafka.admin import AdminClient
-
     sales = shop(real_kafka, Topic(topic_name))
     sales.store("2026-01-01", [A])
     fault = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
@@ -477,8 +495,8 @@ def test_readers_see_whole_versions_only(real_kafka: Kafka, topic_name: str, sho
     with sales.interrupted_before_commit():
         with pytest.raises(ZeroDivisionError):
             sales.deliver()
-        assert len(read(real_kafka, topic_name)) == 1
-        assert len(read(real_kafka, topic_name, isolation="read_uncommitted")) > 1
+        assert len(read(real_kafka, topic_name, is_open=True)) == 1
+        assert len(read(real_kafka, topic_name, isolation="read_uncommitted", is_open=True)) > 1
     sales.deliver()
     assert len(read(real_kafka, topic_name)) == 3
     assert state(real_kafka, topic_name) == sales.expected()

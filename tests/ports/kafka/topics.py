@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,10 +37,19 @@ class Read:
     headers: dict[str, str]
 
 
-def read(kafka: Kafka, topic: str, isolation: str = "read_committed") -> list[Read]:
-    """Every message of a topic, by partition and offset, by a reader that knows nothing of us."""
-    consumer = kafka.consumer("reader", **{"enable.partition.eof": True, "fetch.wait.max.ms": 10, "isolation.level": isolation})
+def read(kafka: Kafka, topic: str, isolation: str = "read_committed", is_open: bool = False) -> list[Read]:
+    """Every message of a topic, by partition and offset, by a reader that knows nothing of us.
+
+    Brokers mark what was committed a moment after they have answered, which is waited for unless a transaction `is_open`.
+    """
     numbers = list(kafka.metadata(topic).topics[topic].partitions)
+    if not is_open:
+        written = _ends(kafka, topic, numbers, "read_uncommitted")
+        until = time.monotonic() + 30
+        while any(end < written[n] for n, end in _ends(kafka, topic, numbers, "read_committed").items()):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    consumer = kafka.consumer("reader", **{"enable.partition.eof": True, "fetch.wait.max.ms": 10, "isolation.level": isolation})
     consumer.assign([TopicPartition(topic, n, 0) for n in numbers])
     found, ended = [], set()
     while len(ended) < len(numbers):
@@ -54,6 +64,13 @@ def read(kafka: Kafka, topic: str, isolation: str = "read_committed") -> list[Re
     consumer.close()
     found.sort(key=lambda m: (m.partition(), m.offset()))
     return [Read(m.key(), m.value(), {n: (v or b"").decode() for n, v in m.headers() or []}) for m in found]
+
+
+def _ends(kafka: Kafka, topic: str, numbers: list[int], isolation: str) -> dict[int, int]:
+    consumer = kafka.consumer("reader", **{"isolation.level": isolation})
+    found = {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=30, cached=False)[1] for n in numbers}
+    consumer.close()
+    return found
 
 
 def state(kafka: Kafka, topic: str) -> dict[bytes, bytes]:
