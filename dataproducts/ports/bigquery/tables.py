@@ -137,13 +137,19 @@ def day_of(partitions: Any) -> Callable[[Version], date]:
     """The day of a version's rows: that of its partition where time divides the dataset, else the one it became known (UTC)."""
     dimension = getattr(partitions, "time_window_dimension", None) if getattr(partitions, "has_time_window_dimension", False) else None
     if dimension is not None:
-        fmt = dimension.partitions_def.fmt
-        name = dimension.name
-        return lambda v: datetime.strptime(partitions.get_partition_key_from_str(v.partition).keys_by_dimension[name], fmt).date()
-    fmt = getattr(partitions, "fmt", None)
-    if fmt is not None:
-        return lambda v: datetime.strptime(v.partition, fmt).date()
+        name, definition = dimension.name, dimension.partitions_def
+        return lambda v: _day(partitions.get_partition_key_from_str(v.partition).keys_by_dimension[name], definition)
+    if getattr(partitions, "fmt", None) is not None:
+        return lambda v: _day(v.partition, partitions)
     return lambda v: v.known_at.date()
+
+
+def _day(key: str, definition: Any) -> date:
+    try:
+        return datetime.strptime(key, definition.fmt).date()
+    except ValueError:  # of the hour that comes twice, when the clocks are set back, the second has its offset at the end
+        day: date = definition.time_window_for_partition_key(key).start.date()
+        return day
 
 
 def day_is(partitions: Any) -> str:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -379,3 +380,18 @@ def test_the_day_of_an_hour_is_its_own(publish: Callable[..., Published], gatewa
     sales.history.commit(drafts, sales.contract, now=datetime(2026, 5, 1, tzinfo=UTC))
     sales.deliver()
     assert gateway.sql(f"SELECT _dp_day FROM {sales.dataset}.sales ORDER BY number") == [["2026-01-01"], ["2026-01-02"]]
+
+
+@pytest.mark.parametrize("in_regions", [False, True])
+def test_the_hour_that_comes_twice_has_a_day_both_times(in_regions: bool) -> None:
+    import dagster as dg
+
+    from dataproducts.ports.bigquery.tables import day_of
+
+    partitions: Any = dg.HourlyPartitionsDefinition(start_date="2026-10-25-01:00", end_date="2026-10-25-04:00", timezone="Europe/Oslo")
+    if in_regions:
+        partitions = dg.MultiPartitionsDefinition({"hour": partitions, "region": dg.StaticPartitionsDefinition(["north"])})
+    keys = partitions.get_partition_keys()
+    assert len(keys) == 4
+    day = day_of(partitions)
+    assert {day(SimpleNamespace(partition=str(key))) for key in keys} == {date(2026, 10, 25)}
