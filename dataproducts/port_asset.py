@@ -63,6 +63,10 @@ class PortAsset(dg.AssetsDefinition):
         """The port's journal in the lake in use."""
         return Journal(settings.lake(), self.declaration.contract.dataset, self.port.name)
 
+    def remedy(self) -> str:
+        """What to do where something else is at the other end than was delivered."""
+        return self.port.remedy(offered(self.declaration))
+
     def compare(self, resources: Mapping[str, Any], full: bool) -> tuple[Comparison, Sequence[Version]]:
         """Hold all that was delivered against what the dataset has; and the versions that would be delivered next.
 

@@ -59,7 +59,8 @@ def reconcile(repair: bool, quick: bool) -> None:
     _show(ports)
     differing = [port for port in ports if not port.is_equal]
     if differing and not proof.behind and not proof.missing:
-        raise PortError(f"{work.sentence(proof)}; materialize {differing[0].dataset}/{differing[0].port} to deliver what is missing there")
+        remedy = next((port.remedy for port in differing if port.remedy), "run again when the port answers")
+        raise PortError(f"{work.sentence(proof)}; {remedy}")
     if proof.behind or proof.missing:
         raise CatalogUnavailable(f"{work.sentence(proof)}; `dataproducts reconcile --repair` sends it again")
     click.echo(f"{tables.count(proof.compared, 'partition')} compared: {work.sentence(proof)}")

@@ -177,6 +177,10 @@ class OutputPort(ABC):
         """Address and settings, for people and the catalog; without any connection."""
 
     @abstractmethod
+    def remedy(self, offered: Offered) -> str:
+        """What to do where something else is at the other end than was delivered, as the end of a sentence."""
+
+    @abstractmethod
     def resources(self) -> Mapping[str, Any]:
         """The Dagster resources `open` gets, with what they are where the location gives none of that name."""
 

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found at one port, and in sentences what differs. `idle`: why the port writes nowhere here; then there is no proof."""
+    """What was found at one port, and in sentences what differs. `idle`: why the port writes nowhere here; then there is no proof.
+
+    `remedy` says what to do, as the end of a sentence, where something is to be delivered or something else is there.
+    """
 
     dataset: str
     port: str
     proof: PortProof | None = None
     differences: tuple[str, ...] = ()
     idle: str | None = None
+    remedy: str = ""
 
     @property
     def is_equal(self) -> bool:
@@ -55,6 +59,8 @@ def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool) -> Found
     if waiting:
         first = f"partition {waiting[0].partition} version {waiting[0].number}"
         differences.append(f"{dataset}, {port}: {first}{f' and {len(waiting) - 1} more' if len(waiting) > 1 else ''} still to be delivered")
+    deliver = f"materialize {dataset}/{port} to deliver what is missing there"
+    remedy = one.remedy() if comparison.differences else deliver if waiting else ""
     proof = PortProof(
         dataset=dataset,
         port=port,
@@ -63,4 +69,4 @@ def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool) -> Found
         waiting=len(waiting),
         differences=len(comparison.differences),
     )
-    return Found(dataset, port, proof, tuple(differences))
+    return Found(dataset, port, proof, tuple(differences), remedy=remedy)

@@ -39,6 +39,10 @@ class Shelf(OutputPort):
     def facts(self, offered: Offered) -> PortFacts:
         return PortFacts(name=self.name, kind="file", address=self.path, facts={"format": "JSON"})
 
+    def remedy(self, offered: Offered) -> str:
+        """What is not there is put there again."""
+        return "take it off the shelf"
+
     def resources(self) -> Mapping[str, Any]:
         return {"bracket": "steel"}
 

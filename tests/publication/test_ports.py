@@ -151,6 +151,8 @@ def test_reconcile_names_what_was_lost_or_doubled(
     done = command("--quick")
     assert done.exit_code == 1
     assert f"shop/sales, shelf: version 1 of 2026-01-02 is there {times} times" in done.stderr
+    assert "take it off the shelf" in done.stderr
+    assert "to deliver what is missing" not in done.stderr
     assert catalog.proof.ports[0].differences == 1
     assert f"version 1 of 2026-01-02 is there {times} times" in json.dumps(catalog.proof.details)
 

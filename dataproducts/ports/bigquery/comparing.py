@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from dataproducts.history.content import canonical_order, content_hash
-from dataproducts.history.ledger import Version
+from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
 from dataproducts.ports.bigquery.columns import (
     BATCH,
@@ -68,7 +68,12 @@ def compare(
             found += [Difference(p, n, "is at BigQuery and not in the dataset") for p, n in there if (p, n) not in known]
             if full:
                 found += _contents(connection, history, target, same, day)
-    return Comparison(len(versions), rows, tuple(sorted(found, key=lambda d: (d.partition, d.number))))
+    said = [Difference(d.partition, d.number, f"{_called(d)} {d.text}") for d in sorted(found, key=lambda d: (d.partition, d.number))]
+    return Comparison(len(versions), rows, tuple(said))
+
+
+def _called(one: Difference) -> str:
+    return f"version {one.number}" if one.partition == UNPARTITIONED else f"partition {one.partition} version {one.number}"
 
 
 def _listed(connection: Connection, target: Target) -> Arrived | None:

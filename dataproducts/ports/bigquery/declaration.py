@@ -90,6 +90,15 @@ class BigQuery(OutputPort):
         }
         return PortFacts(name=self.name, kind="bigquery", address=_short(names.view), title=f"BigQuery {_short(names.view)}", facts=shown)
 
+    def remedy(self, offered: Offered) -> str:
+        """All is loaded again into tables that are not there, with their versions."""
+        again = f"materialize {offered.dataset}/{self.name}"
+        if offered.view is not None:
+            return again
+        names = self.names(offered)
+        removed = " and ".join(f"`bq rm -t {name.replace('.', ':', 1)}`" for name in (names.rows, names.versions))
+        return f"remove both tables of the major that differs, as {removed}, and {again}, which loads every version again"
+
     def resources(self) -> Mapping[str, Any]:
         """dagster-gcp's resource "bigquery", which has client and credentials."""
         from dagster_gcp import BigQueryResource

@@ -511,10 +511,10 @@ class TopicSession:
             return
         batches = {batch.number: batch for batch in delivered.batches}
         for line in self._journal.lines:
-            if line.state != "delivered" or line.batch not in batches or not self._is_here(line.content) or "messages" not in line.content:
+            if line.state != "delivered" or line.batch not in batches or not self._counts(line.content) or "messages" not in line.content:
                 continue
             published = int(line.content["messages"])
-            more = held.counts[int(line.content["edition"]), line.batch] - published
+            more = held.counts[self.edition, line.batch] - published
             if more > 0:
                 version = batches[line.batch].versions[-1]
                 text = f"topic {self.topic} has {more:,} messages beyond the {published:,} that were published as batch {line.batch}"

@@ -116,6 +116,11 @@ class Topic(OutputPort):
             },
         )
 
+    def remedy(self, offered: Offered) -> str:
+        """Another edition."""
+        again = f"materialize {offered.dataset}/{self.name}, which publishes the whole state again"
+        return f"declare Topic({self.topic!r}, ..., edition={self.edition + 1}) and {again}"
+
     def resources(self) -> Mapping[str, Any]:
         """The brokers of KAFKA_BROKERS."""
         from dataproducts.ports.kafka.connection import KafkaResource

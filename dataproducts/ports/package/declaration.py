@@ -75,6 +75,10 @@ class Package(OutputPort):
             facts={name: value for name, value in shown.items() if value},
         )
 
+    def remedy(self, offered: Offered) -> str:
+        """What is not there is written again."""
+        return f"delete the folder of that version there and materialize {offered.dataset}/{self.name}, which writes it again"
+
     def resources(self) -> Mapping[str, Any]:
         """None: object stores are reached as the lake is, with credentials from the environment."""
         return {}

@@ -82,7 +82,9 @@ def sales(publish: Callable[..., Published], gateway: Gateway) -> Published:
 
 
 def differences(sales: Published, full: bool = False) -> list[tuple[str, int, str]]:
-    return [(d.partition, d.number, d.text) for d in sales.compare(full).differences]
+    found = sales.compare(full).differences
+    assert all(d.text.startswith(f"partition {d.partition} version {d.number} ") for d in found)
+    return [(d.partition, d.number, d.text.split(f" version {d.number} ", 1)[1]) for d in found]
 
 
 def test_a_version_that_has_not_arrived_is_found(sales: Published, gateway: Gateway) -> None:

@@ -314,6 +314,7 @@ def test_tables_that_someone_dropped_are_filled_again(publish: Callable[..., Pub
     sales.commit(d2026_01_01=[(1, 10)], d2026_01_02=[(2, 20)])
     sales.deliver()
     for table in ("sales_history", "sales_versions"):
+        assert f"`bq rm -t test-project:{sales.dataset}.{table}`" in sales.port.remedy(sales.offered)
         gateway.answered(_delete(f"/bigquery/v2/projects/test-project/datasets/{sales.dataset}/tables/{table}"))
     sales.deliver()
     assert seen(gateway, sales) == [(1, 10), (2, 20)]

@@ -542,6 +542,7 @@ def test_a_journal_that_is_behind_the_topic_is_told(real_kafka: Kafka, topic_nam
     sales.lose_journal()
     with pytest.raises(PortError, match="batch 3, of which the journal at .* does not know; restore the journal, or set edition=2"):
         sales.deliver()
+    assert f"declare Topic('{topic_name}', ..., edition=2)" in sales.topic.remedy(sales.offered)
     sales.declared(Topic(topic_name, edition=2)).deliver()
     assert sales.declared(Topic(topic_name, edition=2)).compare(full=True).differences == ()
 
