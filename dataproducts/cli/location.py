@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataproducts import code_location
 from dataproducts.errors import ConfigurationError, UnknownDataset
 
 if TYPE_CHECKING:
@@ -16,18 +18,19 @@ if TYPE_CHECKING:
 _FEW = 5
 
 
+def refuse_elsewhere() -> None:
+    """Raises ConfigurationError in a folder without products, also where others are installed: its home would hold nothing of theirs."""
+    is_set = any(os.environ.get(variable) for variable in ("DATAPRODUCTS_HOME", "DATAPRODUCTS_LAKE"))
+    if not is_set and not (Path.cwd() / "assets").is_dir():
+        raise ConfigurationError(code_location.nowhere())
+
+
 def declared() -> dict[str, Dataset]:
     """Every declared dataset by "product/dataset", sorted. Raises ConfigurationError where there are no products."""
     from dataproducts.definitions import products
 
-    try:
-        found = [dataset for product in products().values() for dataset in product.datasets.values()]
-    except ModuleNotFoundError as error:
-        if error.name != "assets":
-            raise
-        raise ConfigurationError(
-            f"there is no `assets` folder in {Path.cwd()}; go to where the products lie, or begin one with `dataproducts new PRODUCT`"
-        ) from None
+    refuse_elsewhere()
+    found = [dataset for product in products().values() for dataset in product.datasets.values()]
     return {d.contract.dataset: d for d in sorted(found, key=lambda d: d.contract.dataset)}
 
 
