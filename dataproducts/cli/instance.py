@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from dataproducts import settings
+from dataproducts.errors import ConfigurationError
 
 _DAGSTER_YAML = """\
 # Dagster's own state: SQLite files beside this one. A broken contract must not be run again; lost machines may be.
@@ -34,9 +35,14 @@ _BEGUN = "dagster.yaml.new"
 def dagster_home() -> Path:
     """DAGSTER_HOME, by default `dagster` under the home; made with its settings and tables if it is not there. Also sets the variable."""
     path = settings.dagster()
-    path.mkdir(parents=True, exist_ok=True)
-    if not (path / "dagster.yaml").exists():
-        _make(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "dagster.yaml").exists():
+            _make(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written ({error.strerror}); give write access, or set DATAPRODUCTS_HOME to another folder"
+        ) from error
     os.environ["DAGSTER_HOME"] = str(path)
     return path
 

@@ -69,7 +69,7 @@ def chosen(name: str | None) -> list[Dataset]:
         return [dataset(name)]
     of_product = [d for n, d in there.items() if n.split("/")[0] == name]
     if not of_product:
-        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+        raise UnknownDataset(_no_product(name, there))
     return of_product
 
 
@@ -79,8 +79,15 @@ def product(name: str) -> DataProduct:
 
     there = declared()
     if (found := products().get(name)) is None:
-        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+        raise UnknownDataset(_no_product(name, there))
     return found
+
+
+def _no_product(name: str, there: dict[str, Dataset]) -> str:
+    names = sorted({n.split("/")[0] for n in there})
+    near = get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
+    return f"there is no product {name!r} in this code location; {hint}"
 
 
 def _hint(name: str, there: dict[str, Dataset]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataproducts.cli import instance
+from dataproducts.errors import ConfigurationError
 
 
 def test_tables_are_there_before_a_server_can_make_them_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,16 @@ def test_tables_are_there_before_a_server_can_make_them_too(home: Path, monkeypa
     with sqlite3.connect(folder / "schedules" / "schedules.db") as tables:
         assert len(tables.execute("select version_num from alembic_version").fetchall()) == 1
     assert sorted(p.name for p in folder.iterdir() if p.is_file()) == ["dagster.yaml"]
+
+
+def test_a_home_that_cannot_be_written_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "file").touch()
+    monkeypatch.setenv("DATAPRODUCTS_HOME", str(home / "file"))
+    with pytest.raises(
+        ConfigurationError, match=r"dagster cannot be written \(Not a directory\); give write access, or set DATAPRODUCTS_HOME"
+    ):
+        instance.dagster_home()
 
 
 def test_settings_of_somebody_else_are_left_as_they_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
