@@ -386,9 +386,7 @@ class DataProduct:
                 f"say {why} with personal_reason=..."
             )
         if d.schedule is not None and not (len(d.schedule.split()) == 5 and is_valid_cron_schedule(d.schedule)):
-            raise DeclarationError(
-                f"{d.contract.dataset}: schedule is {d.schedule!r}, no cron line of 5 fields; write it as '0 5 * * *'"
-            )
+            raise DeclarationError(f"{d.contract.dataset}: schedule is {d.schedule!r}, no cron line of 5 fields; write it as '0 5 * * *'")
         if d.limits.anonymity is not None:
             d.limits.anonymity.refuse_faults(d.contract)
         unclassed = [c.name for c in d.contract.columns if c.personal is None]
