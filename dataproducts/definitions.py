@@ -5,16 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import pkgutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from dataproducts import logs, settings
+from dataproducts import code_location, logs, settings
 from dataproducts.errors import DeclarationError
 from dataproducts.examples import job as examples
 from dataproducts.kubernetes.executor import product_executor
@@ -26,9 +24,8 @@ _NOT_DEFINITIONS = {"sandbox", "examples", "schemas"}
 
 def products() -> dict[str, DataProduct]:
     """Every product of this code location, by name: the DataProducts that the packages of `assets` define."""
-    _see_working_directory()
     found: dict[str, DataProduct] = {}
-    for package in pkgutil.iter_modules(import_module("assets").__path__):
+    for package in pkgutil.iter_modules(code_location.assets().__path__):
         if not package.ispkg:
             continue
         root = import_module(f"assets.{package.name}")
@@ -39,9 +36,9 @@ def products() -> dict[str, DataProduct]:
 
 
 def resources() -> dict[str, Any]:
-    """The resources of the environment in use, from `resources/<DATAPRODUCTS_ENV>.py`."""
-    _see_working_directory()
-    return dict(import_module(f"resources.{settings.environment()}").resources())
+    """The resources of the environment in use, from `resources/<DATAPRODUCTS_ENV>.py`; a location without that folder has none."""
+    module = code_location.resources(settings.environment())
+    return {} if module is None else dict(module.resources())
 
 
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -116,9 +113,3 @@ def _nothing_to_collect() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _see_working_directory() -> None:
-    """A repository's own `assets` and `resources` lie where the command is run."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))

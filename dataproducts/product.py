@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import dagster as dg
 import polars as pl
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from dataproducts.contract import Contract, Kind
 from dataproducts.dataset import (
@@ -114,6 +115,7 @@ class DataProduct:
 
         def declare(function: Callable[..., Any]) -> Dataset:
             own = name or function.__name__
+            _refuse_wrong_kinds(f"{self.name}/{own}", kind, quarantine, freshness, access, inputs, ports)
             contract = Contract.of(schema, dataset=f"{self.name}/{own}", key=key, version=version, kind=kind)
             if isinstance(source, InputPort):
                 contract = source.promised(contract, partitions)
@@ -383,6 +385,8 @@ class DataProduct:
                 f"{d.contract.dataset} is declared {personal} in a product of class {self.facts.personal_data.class_}; "
                 f"say {why} with personal_reason=..."
             )
+        if d.schedule is not None and not (len(d.schedule.split()) == 5 and is_valid_cron_schedule(d.schedule)):
+            raise DeclarationError(f"{d.contract.dataset}: schedule is {d.schedule!r}, no cron line of 5 fields; write it as '0 5 * * *'")
         if d.limits.anonymity is not None:
             d.limits.anonymity.refuse_faults(d.contract)
         unclassed = [c.name for c in d.contract.columns if c.personal is None]
@@ -407,6 +411,22 @@ class DataProduct:
             raise DeclarationError(
                 f"{d.contract.dataset} holds personal data ({personal}), so its access is 'restricted', not {d.access!r}"
             )
+
+
+def _refuse_wrong_kinds(dataset: str, kind: Any, share: Any, freshness: Any, access: Any, inputs: Any, ports: Any) -> None:
+    """What Python lets through, and would be found out late, in other words, or never."""
+    given = inputs.values() if isinstance(inputs, Mapping) else inputs
+    faults = {
+        f"kind is {kind!r}; write 'table' or 'snapshot'": kind not in ("table", "snapshot"),
+        f"quarantine is {share!r}; write the share of rows, as 0.05": not (isinstance(share, int | float) and 0 <= share <= 1),
+        f"freshness is {freshness!r}; write how old it may be, as timedelta(hours=26)": not isinstance(freshness, timedelta | None),
+        f"access is {access!r}; write one of {', '.join(AccessLevel)}": access is not None and access not in list(AccessLevel),
+        **{f"inputs has {one!r}; give the dataset itself": not isinstance(one, Dataset | Reaching) for one in given},
+        **{f"ports has {one!r}; write it as dp.BigQuery() or dp.Topic(...)": not isinstance(one, OutputPort) for one in ports},
+    }
+    for fault, is_there in faults.items():
+        if is_there:
+            raise DeclarationError(f"{dataset}: {fault}")
 
 
 def _run(declaration: Declaration, function: Any) -> Run:

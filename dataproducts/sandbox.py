@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
+from dataproducts import code_location
+
 
 @runtime_checkable
 class Upstream(Protocol):
@@ -41,7 +43,7 @@ def upstreams(first_day: date) -> Iterator[list[Upstream]]:
     """
     with ExitStack() as stack:
         running: list[Upstream] = []
-        for package in pkgutil.iter_modules(import_module("assets").__path__):
+        for package in pkgutil.iter_modules(code_location.assets().__path__):
             name = f"assets.{package.name}.sandbox"
             if not package.ispkg or find_spec(name) is None:
                 continue

@@ -157,6 +157,26 @@ def test_only_successive_snapshots_have_a_history(product: Any) -> None:
         product.history(keyless)
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"kind": "snap"}, "shop/shelves: kind is 'snap'; write 'table' or 'snapshot'"),
+        ({"quarantine": 5}, "shop/shelves: quarantine is 5; write the share of rows"),
+        ({"access": "public"}, "shop/shelves: access is 'public'; write one of open, internal, restricted"),
+        ({"freshness": "1 day"}, "shop/shelves: freshness is '1 day'; write how old it may be"),
+        ({"inputs": ["sales"]}, "shop/shelves: inputs has 'sales'; give the dataset itself"),
+        ({"ports": ["bigquery"]}, "shop/shelves: ports has 'bigquery'; write it as dp.BigQuery()"),
+        ({"schedule": "every day"}, "shop/shelves: schedule is 'every day', no cron line of 5 fields"),
+        ({"schedule": "@daily"}, "shop/shelves: schedule is '@daily', no cron line of 5 fields"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named_where_it_is_written(product: Any, given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        product.dataset(schema=Shelf, key="id", name="shelves", **given)(list)
+    assert str(refused.value).startswith(sentence)
+    assert product.datasets == {}
+
+
 # Definitions
 
 

@@ -27,10 +27,8 @@ def test_the_product_of_the_readme_works_as_written(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    for package in ("assets", "assets/coffee", "resources"):
-        (tmp_path / package).mkdir(exist_ok=True)
+    for package in ("assets", "assets/coffee"):
         (tmp_path / package / "__init__.py").touch()
-    (tmp_path / "resources/local.py").write_text("def resources():\n    return {}\n")
 
     commands = next(text for language, text in BLOCKS if language == "sh" and "coffee/cups" in text).strip().splitlines()
     place = Location(tmp_path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataproducts import code_location
 from dataproducts.errors import ConfigurationError, UnknownDataset
 
 if TYPE_CHECKING:
@@ -16,18 +18,19 @@ if TYPE_CHECKING:
 _FEW = 5
 
 
+def refuse_elsewhere() -> None:
+    """Raises ConfigurationError in a folder without products, also where others are installed: its home would hold nothing of theirs."""
+    is_set = any(os.environ.get(variable) for variable in ("DATAPRODUCTS_HOME", "DATAPRODUCTS_LAKE"))
+    if not is_set and not (Path.cwd() / "assets").is_dir():
+        raise ConfigurationError(code_location.nowhere())
+
+
 def declared() -> dict[str, Dataset]:
     """Every declared dataset by "product/dataset", sorted. Raises ConfigurationError where there are no products."""
     from dataproducts.definitions import products
 
-    try:
-        found = [dataset for product in products().values() for dataset in product.datasets.values()]
-    except ModuleNotFoundError as error:
-        if error.name != "assets":
-            raise
-        raise ConfigurationError(
-            f"there is no `assets` folder in {Path.cwd()}; go to where the products lie, or begin one with `dataproducts new PRODUCT`"
-        ) from None
+    refuse_elsewhere()
+    found = [dataset for product in products().values() for dataset in product.datasets.values()]
     return {d.contract.dataset: d for d in sorted(found, key=lambda d: d.contract.dataset)}
 
 
@@ -66,7 +69,7 @@ def chosen(name: str | None) -> list[Dataset]:
         return [dataset(name)]
     of_product = [d for n, d in there.items() if n.split("/")[0] == name]
     if not of_product:
-        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+        raise UnknownDataset(_no_product(name, there))
     return of_product
 
 
@@ -76,8 +79,15 @@ def product(name: str) -> DataProduct:
 
     there = declared()
     if (found := products().get(name)) is None:
-        raise UnknownDataset(f"there is no product {name!r} in this code location; {_hint(name, there)}")
+        raise UnknownDataset(_no_product(name, there))
     return found
+
+
+def _no_product(name: str, there: dict[str, Dataset]) -> str:
+    names = sorted({n.split("/")[0] for n in there})
+    near = get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
+    return f"there is no product {name!r} in this code location; {hint}"
 
 
 def _hint(name: str, there: dict[str, Dataset]) -> str:

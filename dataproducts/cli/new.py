@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def init(folder: Path, product: str | None, pattern: Pattern) -> None:
     name = product or product_name(folder.resolve().name)
     _told(f"a code location in {click.style(str(folder), bold=True)}", folder, new_location(folder, name, date.today(), pattern))
     tables.note("\nNext:")
-    tables.note(f"  cd {folder}")
+    tables.note(f"  cd {shlex.quote(str(folder))}")
     for command in ("make up", "make test"):
         tables.note(f"  {command}")
 

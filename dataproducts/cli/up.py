@@ -18,6 +18,7 @@ import click
 
 from dataproducts import settings
 from dataproducts.cli.instance import dagster_home
+from dataproducts.cli.location import refuse_elsewhere
 from dataproducts.cli.servers import Servers, serving
 from dataproducts.errors import DataProductsError
 
@@ -39,6 +40,7 @@ def up(once: bool, port: int, catalog_port: int) -> None:
     """Run it all on sandbox sources, with Dagster and catalog."""
     from dataproducts.sandbox import upstreams
 
+    refuse_elsewhere()
     dagster_home()
     servers = None if once else Servers(port, catalog_port)
     today = datetime.now(ZoneInfo("Europe/Oslo")).date()

@@ -134,6 +134,13 @@ def test_without_products_the_command_says_where_to_go(empty: Location) -> None:
     )
 
 
+def test_a_folder_without_products_is_not_taken_for_that_of_the_installed_ones(empty: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATAPRODUCTS_HOME")
+    for arguments in (("list",), ("up", "--once"), ("materialize", "enhetsregisteret/enheter")):
+        assert empty.refusal(*arguments).startswith(f"there is no `assets` folder in {empty.folder}; go to where the products lie")
+    assert list(empty.folder.iterdir()) == []
+
+
 def test_a_reader_that_goes_away_is_not_an_error(location: Location) -> None:
     location.rows(items=[{"name": f"{'x' * 500}{n}"} for n in range(3_000)])  # more than a pipe holds
     location.ok("materialize", "weather/items")

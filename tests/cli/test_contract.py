@@ -35,7 +35,7 @@ def test_a_product_and_the_whole_location_can_be_named(location: Location) -> No
     everything = location.ok("contract", "show")
     assert location.ok("contract", "show", "weather") == everything
     assert everything.count("version        ") == 10
-    assert "there is no product 'wether' in this code location; did you mean 'weather/" in location.refusal("contract", "show", "wether")
+    assert "there is no product 'wether' in this code location; did you mean 'weather'?" in location.refusal("contract", "show", "wether")
 
 
 def test_a_promise_is_frozen_once_and_then_kept(location: Location) -> None:

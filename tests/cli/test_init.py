@@ -81,6 +81,11 @@ def test_a_location_has_the_shape_of_any_other(tmp_path: Path) -> None:
     assert 'name = "coffee"' in (tmp_path / "coffee/pyproject.toml").read_text()
 
 
+def test_what_is_next_can_be_copied_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    said = init(str(tmp_path / "Our Products"))[1]
+    assert f"  cd '{tmp_path / 'Our Products'}'\n" in said
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     status, said = init(str(tmp_path))

@@ -188,6 +188,7 @@ def test_binary_is_base64_also_within_structs() -> None:
         (["items"], "'items' is not the name of a dataset; write it as product/dataset"),
         (["weather/items", "--columns", "colour"], "weather/items has no column 'colour'; its columns are name, price"),
         (["weather/items", "--version", "99"], "has no version 99"),
+        (["weather/items", "--contract", "7"], "weather/items has nothing under contract 7; it has 1"),
         (["weather/items", "--partition", "2026-01-01"], "weather/items has no partition '2026-01-01'"),
         (["weather/items", "--as-of", "1999-01-01"], "weather/items: nothing was known at 1999-01-01"),
         (["weather/items", "--as-of", "soon"], "'soon' is not a time; write 2026-01-31"),
