@@ -63,16 +63,20 @@ class FacetValue:
 
 @dataclass(frozen=True)
 class Results:
-    """A page of hits."""
+    """A page of hits. `total_is_capped`, `facets_are_capped`: there are, or may be, more than counted. `is_partial`: the time was up
+    before all was found; ask again. `each`: where nothing has all of several words, those that something has.
+    """
 
     items: Sequence[Found]
     next: str | None
     total: int
     total_is_capped: bool
     facets: Mapping[str, Sequence[FacetValue]]
+    facets_are_capped: bool
     did_you_mean: str | None
     understood: str
     is_partial: bool
+    each: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -480,7 +484,7 @@ def search(request: Request) -> Response:
     """What is found for words and facets."""
     query = request.query_params
     asked = found_by.SearchRequest(
-        text=query.get("q", "")[:1_000],
+        text=_catalog(request).sought(query.get("q", "")[:1_000]),
         facets={name: values[:50] for name in FACETS if (values := [v[:200] for v in query.getlist(name) if v])},
         sort=negotiation.one_of(request, "sort", ("relevance", "title", "updated")) or "relevance",
         limit=negotiation.number(request, "limit", 20, *LIMITS),
@@ -494,9 +498,11 @@ def search(request: Request) -> Response:
         total=page.total,
         total_is_capped=page.total_is_capped,
         facets={name: [FacetValue(*value) for value in values] for name, values in page.facets.items()},
+        facets_are_capped=page.facets_are_capped,
         did_you_mean=page.did_you_mean,
         understood=page.understood,
         is_partial=page.is_partial,
+        each=page.each,
     )
     return answer(results, Results, headers=_next(request, page.next))
 

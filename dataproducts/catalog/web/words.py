@@ -112,6 +112,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Prøv færre ord, en annen skrivemåte, eller fjern et filter.",
         "Try fewer words, another spelling, or remove a filter.",
     ),
+    "results.none.each": ("Søk på ett av ordene:", "Search for one of the words:"),
     "results.mean": ("Mente du", "Did you mean"),
     "results.corrected": ("Ingenting inneholdt «{text}». Her er treff på", "Nothing held “{text}”. These are results for"),
     "results.partial": ("Søket ble stoppet av tidsgrensen, så noe kan mangle.", "The time limit stopped the search; some may be missing."),

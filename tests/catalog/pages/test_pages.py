@@ -236,6 +236,13 @@ def test_a_misspelled_search_shows_what_was_meant_and_why_hits_are_hits(show: An
     assert "Ingenting passer" in show("/search?q=qqqzzz")
 
 
+def test_where_nothing_has_all_the_words_each_can_be_searched_for(show: Any) -> None:
+    html = show("/search?q=sykefrav%C3%A6r+kommuner&kind=dataset")
+    assert "Søk på ett av ordene:" in html
+    assert 'href="/search?q=kommuner&amp;kind=dataset"' in html
+    assert "Søk på ett av ordene:" not in show("/search?q=qqqzzz")
+
+
 def test_lineage_is_a_picture_of_links_and_a_table_that_says_the_same(show: Any) -> None:
     page = tree.read(show("/datasets/stillinger/arbeidsgivere/lineage?up=3&down=2"))
     picture = next(one for one in page.all("svg") if "dp-lineage" in one.get("class"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -173,6 +174,25 @@ def test_search_narrows_by_facets_and_counts_them(any_site):
     assert kinds["dataset"] is False
     assert found["items"][0]["matched"]
     assert told(any_site, "/search?q=saless")["did_you_mean"] == "sales"
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("/datasets/shop/sales", "dataset:shop/sales"),
+        ("/datasets/shop/sales.ttl", "dataset:shop/sales"),
+        ("/datasets/shop/sales/lineage?up=2", "dataset:shop/sales"),
+        ("/datasets/shop/sales/columns/amount", "column:shop/sales/amount"),
+        ("/products/shop", "product:shop"),
+        ("/concepts/shop/amount", "concept:shop/amount"),
+        ("/teams/team-shop", "team:team-shop"),
+        ("/entries/old", "entry:old"),
+    ],
+)
+def test_the_address_of_a_page_finds_what_the_page_shows(site, path, first):
+    site.write("PUT", f"{API}/index", OLD, "register:shop")
+    found = told(site, "/search?q=" + quote(site.catalog.base_url + path, safe=""))
+    assert [(one["id"], one["stage"]) for one in found["items"][:1]] == [(first, 1)]
 
 
 def test_the_feed_is_followed_without_gaps(any_site):
