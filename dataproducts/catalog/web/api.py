@@ -306,7 +306,7 @@ def version(request: Request) -> Response:
         raise HTTPException(404)
     name = _name(request)
     with _catalog(request).database.reading() as connection:
-        found = reading.version(connection, name, path["partition"], path["number"])
+        found = reading.version(connection, name, path["partition"], path["number"], negotiation.as_of(request))
     return _one(found, reading.VersionPage)
 
 
@@ -376,19 +376,14 @@ def datasets(request: Request) -> Response:
 
 def versions(request: Request) -> Response:
     """Versions of a dataset, newest partitions first."""
-    name, partition = _name(request), request.query_params.get("partition") or None
-    return _page(
-        request,
-        f"versions {name} {partition}",
-        (str, int),
-        lambda connection, after, limit: _there(
-            connection,
-            name,
-            reading.versions(connection, name, partition=partition, after=(after[0], after[1]) if after else None, limit=limit),
-        ),
-        lambda one: (one.partition, one.number),
-        reading.VersionRow,
-    )
+    name, partition, as_of = _name(request), request.query_params.get("partition") or None, negotiation.as_of(request)
+
+    def read(connection: Any, after: Any, limit: int) -> Sequence[Any]:
+        below = (after[0], after[1]) if after else None
+        return _there(connection, name, reading.versions(connection, name, partition=partition, after=below, limit=limit, as_of=as_of))
+
+    question = f"versions {name} {partition} {as_of}"
+    return _page(request, question, (str, int), read, lambda one: (one.partition, one.number), reading.VersionRow)
 
 
 def checks(request: Request) -> Response:
@@ -421,7 +416,8 @@ def _there(connection: Any, name: str, found: Sequence[Any]) -> Sequence[Any]:
 def schema(request: Request) -> Response:
     """Changes of a dataset's contract, newest first."""
     with _catalog(request).database.reading() as connection:
-        found = _there(connection, _name(request), reading.schema_history(connection, _name(request)))
+        name, as_of = _name(request), negotiation.as_of(request)
+        found = _there(connection, name, reading.schema_history(connection, name, as_of))
     return _listed(request, found, None, reading.SchemaChange)
 
 
@@ -738,10 +734,21 @@ OPERATIONS: tuple[Described, ...] = (
     _get(_D, "dataset", dataset, reading.DatasetPage, "A dataset: contract, state, newest partitions, checks, people's remarks.", _AS_OF),
     _get(f"{_D}/columns", "columns", columns, Many(ColumnLine), "The columns, with the newest version's profile.", _AS_OF),
     _get(f"{_D}/columns/{{column:path}}", "column", column, reading.ColumnPage, "A column and where it comes from.", _AS_OF),
-    _get(f"{_D}/versions", "versions", versions, Many(reading.VersionRow), "Versions.", Query("partition", "Of one partition."), *_PAGED),
-    _get(f"{_D}/versions/{{partition:path}}/{{number:int}}", "version", version, reading.VersionPage, "What a version was made from."),
+    _get(
+        f"{_D}/versions",
+        "versions",
+        versions,
+        Many(reading.VersionRow),
+        "Versions.",
+        Query("partition", "Of one partition."),
+        _AS_OF,
+        *_PAGED,
+    ),
+    _get(
+        f"{_D}/versions/{{partition:path}}/{{number:int}}", "version", version, reading.VersionPage, "What a version was made from.", _AS_OF
+    ),
     _get(f"{_D}/checks", "checks", checks, Many(listings.CheckLine), "Check results.", Query("check", "Of one check."), _AS_OF, *_PAGED),
-    _get(f"{_D}/schema", "schema", schema, Many(reading.SchemaChange), "Every change of the contract, newest first."),
+    _get(f"{_D}/schema", "schema", schema, Many(reading.SchemaChange), "Every change of the contract, newest first.", _AS_OF),
     _get(
         f"{_D}/lineage",
         "lineage",

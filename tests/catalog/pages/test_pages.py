@@ -181,6 +181,12 @@ def test_the_past_is_announced_kept_in_links_and_left_by_one(show: Any) -> None:
     assert not [one for one in page.all("form") if one.get("method") == "post"], "nothing is written in the past"
 
 
+def test_versions_of_the_past_fill_their_pages(show: Any) -> None:
+    html = show("/datasets/enhetsregisteret/enheter/versions?as_of=2026-10-05")
+    assert ">2026-10-05</a>" in html
+    assert ">2026-10-06</a>" not in html
+
+
 def test_before_it_was_declared_a_dataset_is_not_there(client: TestClient) -> None:
     assert client.get("/datasets/enhetsregisteret/enheter?as_of=2026-01-01").status_code == 404
     assert client.get("/datasets/enhetsregisteret/enheter?as_of=yesterday").status_code == 400

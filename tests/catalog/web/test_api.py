@@ -109,7 +109,25 @@ def test_the_past_is_read_as_it_was(any_site):
     assert any_site.get(f"{API}/datasets/shop/sales?as_of=2026-10-01").status == 404
     assert told(any_site, "/nodes/dataset:shop/stock?as_of=2026-11-01T07:00:00Z")["label"] == "Stock"
     assert told(any_site, "/datasets/shop/sales/lineage?as_of=2026-11-01T07:00:00Z")["edges"]
+    then = "as_of=2026-11-01T08:00:00Z"
+    assert [one["number"] for one in told(any_site, f"/datasets/shop/sales/versions?{then}")["items"]] == [1]
+    assert any_site.get(f"{API}/datasets/shop/sales/versions/2026-11-01/2?{then}").status == 404
+    assert told(any_site, f"/datasets/shop/sales/versions/2026-11-01/1?{then}")["others"] == [1]
+    assert [one["version"] for one in told(any_site, f"/datasets/shop/sales/schema?{then}")["items"]] == ["1.0.0"]
+    (was,) = told(any_site, f"/datasets/shop/sales/columns/amount?{then}")["history"]
+    assert (was["body"]["type"], was["valid_to"]) == ("Int64", None), "what came later was not known"
+    (neighbor,) = [one for one in told(any_site, f"/datasets/shop/sales?{then}")["neighbors"] if one["id"] == "dataset:shop/stock"]
+    assert (neighbor["freshness"], neighbor["quality"]) == (None, None), "where it stands now says nothing of then"
+    (sales,) = [one for one in told(any_site, f"/products/shop?{then}")["datasets"] if one["name"] == "shop/sales"]
+    assert sales["changed"] == "2026-11-01T06:00:00Z"
     assert not told(any_site, "/datasets/shop/sales/lineage")["edges"]
+
+
+def test_what_was_made_from_a_version_is_told_as_it_was(site):
+    used = "/datasets/shop/stock/versions/2026-11-01/1"
+    site.catalog.store.apply([delivery("shop/stock", "2026-11-01", 1, 2)])
+    assert told(site, used)["used_by"] == [["shop/sales", "2026-11-02", 1]]
+    assert told(site, f"{used}?as_of=2026-11-01")["used_by"] == []
 
 
 @pytest.mark.parametrize(
