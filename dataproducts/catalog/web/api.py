@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import pydantic
 import sqlalchemy as sa
 from pydantic import ConfigDict, Field, StringConstraints
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -219,9 +218,9 @@ _LEFT_OUT: dict[Any, frozenset[str]] = {
 }
 
 
-def _one(found: Any, type_: Any) -> Response:
+def _one(request: Request, found: Any, type_: Any) -> Response:
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params, negotiation.as_of(request))
     return answer(found, type_, leaves_out=_LEFT_OUT.get(type_, frozenset()))
 
 
@@ -241,7 +240,7 @@ def product(request: Request) -> Response:
         found = reading.product(connection, request.path_params["product"], negotiation.as_of(request))
     if found is not None:
         found = replace(found, datasets=tuple(_judged(one, catalog.now) for one in found.datasets))
-    return _one(found, reading.ProductPage)
+    return _one(request, found, reading.ProductPage)
 
 
 def _judged(summary: reading.Summary, now: datetime) -> reading.Summary:
@@ -251,16 +250,16 @@ def _judged(summary: reading.Summary, now: datetime) -> reading.Summary:
 def dataset(request: Request) -> Response:
     """A dataset."""
     found = dataset_page(request)
-    return _one(found, reading.DatasetPage)
+    return _one(request, found, reading.DatasetPage)
 
 
 def dataset_page(request: Request) -> reading.DatasetPage:
-    """The dataset that a request is about. Raises HTTPException (404) where there is none."""
+    """The dataset that a request is about. Raises UnknownDataset where there is none."""
     catalog, as_of = _catalog(request), negotiation.as_of(request)
     with catalog.database.reading() as connection:
         found = reading.dataset(connection, _name(request), as_of)
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params, as_of)
     state = found.state if as_of is not None else found.state.at(catalog.now)
     return replace(found, state=state)
 
@@ -277,37 +276,37 @@ def column(request: Request) -> Response:
     """A column."""
     with _catalog(request).database.reading() as connection:
         found = reading.column(connection, _name(request), request.path_params["column"], negotiation.as_of(request))
-    return _one(found, reading.ColumnPage)
+    return _one(request, found, reading.ColumnPage)
 
 
 def team(request: Request) -> Response:
     """A team."""
     with _catalog(request).database.reading() as connection:
-        return _one(reading.team(connection, request.path_params["team"], negotiation.as_of(request)), reading.TeamPage)
+        return _one(request, reading.team(connection, request.path_params["team"], negotiation.as_of(request)), reading.TeamPage)
 
 
 def concept(request: Request) -> Response:
     """A concept."""
     key = f"{request.path_params['product']}/{request.path_params['concept']}"
     with _catalog(request).database.reading() as connection:
-        return _one(reading.concept(connection, key, negotiation.as_of(request)), reading.ConceptPage)
+        return _one(request, reading.concept(connection, key, negotiation.as_of(request)), reading.ConceptPage)
 
 
 def entry(request: Request) -> Response:
     """An entry, with what people have added."""
     with _catalog(request).database.reading() as connection:
-        return _one(register.entry(connection, request.path_params["name"], negotiation.as_of(request)), register.EntryPage)
+        return _one(request, register.entry(connection, request.path_params["name"], negotiation.as_of(request)), register.EntryPage)
 
 
 def version(request: Request) -> Response:
     """A version."""
     path = request.path_params
     if path["number"] >= 2**63:
-        raise HTTPException(404)
+        raise problems.absent(path)
     name = _name(request)
     with _catalog(request).database.reading() as connection:
         found = reading.version(connection, name, path["partition"], path["number"], negotiation.as_of(request))
-    return _one(found, reading.VersionPage)
+    return _one(request, found, reading.VersionPage)
 
 
 def _listed(request: Request, items: Sequence[Any], cursor: str | None, type_: Any) -> Response:
@@ -321,7 +320,7 @@ def _next(request: Request, cursor: str | int | None, name: str = "cursor") -> d
     """The Link header of the next page."""
     if cursor is None:
         return {}
-    url = request.url.replace(scheme="", netloc="").include_query_params(**{name: cursor})
+    url = request.url.include_query_params(**{name: cursor}).replace(scheme="", netloc="", path=security.quoted(request.url.path))
     return {"link": f'<{url}>; rel="next"'}
 
 
@@ -409,7 +408,8 @@ def _sane(micros: int) -> int:
 def _there(connection: Any, name: str, found: Sequence[Any]) -> Sequence[Any]:
     """What was found; nothing found of a dataset nobody knows is a 404."""
     if not found and reading.dataset(connection, name) is None:
-        raise HTTPException(404)
+        product, _, dataset = name.partition("/")
+        raise problems.absent({"product": product, "dataset": dataset})
     return found
 
 
@@ -431,7 +431,7 @@ def lineage(request: Request) -> Response:
         found = graph.lineage(connection, focus, up=up, down=down, as_of=as_of)
         named = listings.labels(connection, list(found.hops), as_of)
         if len(found.hops) == 1 and not graph.nodes(connection, [focus], as_of):
-            raise HTTPException(404)
+            raise problems.absent(request.path_params | ({"column": of_column} if of_column else {}), as_of)
     nodes = [LineageNode(one, *named[one], hops, found.hidden.get(one, (0, 0))) for one, hops in found.hops.items()]
     return answer(LineageGraph(found.focus, nodes, found.edges), LineageGraph)
 
@@ -440,7 +440,7 @@ def node(request: Request) -> Response:
     """A node of the metadata graph."""
     node_id = request.path_params["id"]
     with _catalog(request).database.reading() as connection:
-        return _one(graph.nodes(connection, [node_id], negotiation.as_of(request)).get(node_id), graph.Node)
+        return _one(request, graph.nodes(connection, [node_id], negotiation.as_of(request)).get(node_id), graph.Node)
 
 
 def nodes(request: Request) -> Response:
@@ -558,7 +558,7 @@ def index_entry(request: Request) -> Response:
     with _catalog(request).database.reading() as connection:
         found = register.entry(connection, request.path_params["name"])
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params)
     return _registered(found.body, found.tag)
 
 

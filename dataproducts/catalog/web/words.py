@@ -656,8 +656,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "about.machines": ("For maskiner", "For machines"),
     "about.machines.how": (
-        "Hver side finnes også som data: legg til .json, .jsonld eller .ttl på adressen, eller be om det med Accept.",
-        "Every page is also data: add .json, .jsonld or .ttl to the address, or ask with Accept.",
+        "Sidene finnes også som data: legg til .json på adressen, eller be om det med Accept. Produkter, datasett, kolonner og begreper "
+        "finnes som .jsonld og .ttl også.",
+        "Pages are data too: add .json to the address, or ask with Accept. Products, datasets, columns and concepts are there as .jsonld "
+        "and .ttl too.",
     ),
     "about.machines.openapi": ("OpenAPI-beskrivelse", "OpenAPI description"),
     "about.machines.catalog": ("Hele katalogen som DCAT-AP-NO", "The whole catalog as DCAT-AP-NO"),
