@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from dataproducts.catalog.search.index import SearchPage
 from dataproducts.catalog.web import results
-from dataproducts.catalog.web.catalog import Catalog
+from dataproducts.catalog.web.catalog import BASE_URL, Catalog
 from dataproducts.catalog.web.words import Speech
 from tests.catalog.pages import sample, tree
 
@@ -259,6 +259,20 @@ def test_lineage_is_a_picture_of_links_and_a_table_that_says_the_same(show: Any)
     assert "/datasets/enhetsregisteret/enheter" in told
     more = [one.get("href") for one in page.all("a")]
     assert "/datasets/stillinger/arbeidsgivere/lineage?up=4&down=2" in more
+
+
+def test_where_documents_say_a_port_is_the_page_tells_of_it(show: Any, client: TestClient) -> None:
+    address = "/datasets/enhetsregisteret/enheter"
+    told = client.get(f"{address}.ttl").text
+    named = set(re.findall(rf"dcat:accessURL <{BASE_URL}{address}#([^>]+)>", told))
+    assert named == {"port-lake", "port-bigquery"}
+    assert named <= set(re.findall(r' id="([^"]+)"', show(address)))
+
+
+def test_a_port_is_no_user_of_a_dataset(show: Any) -> None:
+    used = show("/datasets/enhetsregisteret/enheter").split('<h2 id="used">')[1].split("</section>")[0]
+    assert "enhetsregisteret/enheter_historikk" in used
+    assert "enhetsregisteret/enheter/bigquery" not in used
 
 
 def test_json_ld_is_whole_and_names_the_page(show: Any) -> None:
