@@ -163,6 +163,25 @@ def test_a_list_is_paged_through_once_each_and_to_its_end(any_site, path, key):
     assert len(seen) > 1
 
 
+def test_what_several_assert_is_there_once_and_ends_no_list_early(any_site):
+    store = any_site.catalog.store
+    store.apply([product(f"q{i}", keywords=["salg", f"eget{i}"], themes=["ECON", "HEAL"]) for i in range(4)])
+
+    def walked(path: str) -> list[Any]:
+        found, cursor = [], ""
+        while True:
+            page = told(any_site, f"{path}&limit=1{cursor}")
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            cursor = f"&cursor={page['next']}"
+
+    assert [one["id"] for one in walked("/nodes?kind=theme")] == ["theme:ECON", "theme:HEAL"]
+    assert [one["id"] for one in walked("/nodes?kind=keyword")] == [f"keyword:eget{i}" for i in range(4)] + ["keyword:salg"]
+    answering = walked("/nodes/person:team-shop@example.com/edges?direction=in")
+    assert len(answering) == len({(one["source"], one["label"]) for one in answering}) == 5
+
+
 def test_datasets_are_narrowed_by_what_they_are_and_how_they_stand(any_site):
     any_site.catalog.store.apply(
         [product("bank", team="team-bank"), dataset("bank/loans", access="restricted", personal="special_category")]
