@@ -55,7 +55,7 @@ class Lineage:
     hidden: Mapping[str, tuple[int, int]]
 
 
-def valid(table: sa.Table, as_of: datetime | None) -> sa.ColumnElement[bool]:
+def valid(table: sa.FromClause, as_of: datetime | None) -> sa.ColumnElement[bool]:
     """Rows that hold now, or held at a time."""
     if as_of is None:
         return table.c.valid_to.is_(None)
