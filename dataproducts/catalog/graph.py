@@ -55,7 +55,7 @@ class Lineage:
     hidden: Mapping[str, tuple[int, int]]
 
 
-def valid(table: sa.Table, as_of: datetime | None) -> sa.ColumnElement[bool]:
+def valid(table: sa.FromClause, as_of: datetime | None) -> sa.ColumnElement[bool]:
     """Rows that hold now, or held at a time."""
     if as_of is None:
         return table.c.valid_to.is_(None)
@@ -79,13 +79,11 @@ def history(connection: sa.Connection, node_id: str) -> list[Node]:
 
 
 def of_kind(connection: sa.Connection, kind: str, *, after: str = "", limit: int = 100, as_of: datetime | None = None) -> list[Node]:
-    """Nodes of a kind ordered by id, beginning after one."""
-    query = sa.select(t.node).where(t.node.c.kind == kind, t.node.c.id > after, valid(t.node, as_of))
-    rows = connection.execute(query.order_by(t.node.c.id, t.node.c.asserted_by).limit(limit)).mappings()
-    found: dict[str, Node] = {}
-    for row in rows:
-        found.setdefault(row["id"], _node(row))
-    return list(found.values())
+    """Nodes of a kind ordered by id, beginning after one; where several subjects assert one, what the first of them by name says."""
+    n, other = t.node, t.node.alias()
+    first = ~sa.exists().where(other.c.id == n.c.id, other.c.asserted_by < n.c.asserted_by, valid(other, as_of))
+    query = sa.select(n).where(n.c.kind == kind, n.c.id > after, valid(n, as_of), first)
+    return [_node(row) for row in connection.execute(query.order_by(n.c.id).limit(limit)).mappings()]
 
 
 def edges(
@@ -98,13 +96,15 @@ def edges(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[Edge]:
-    """Edges of a node, ordered by label and the other end, beginning after one."""
-    e = t.edge
+    """Edges of a node, ordered by label and the other end, beginning after one; each once, whoever else asserts it."""
+    e, another = t.edge, t.edge.alias()
     own, other = (e.c.source, e.c.target) if direction == "out" else (e.c.target, e.c.source)
-    query = sa.select(e).where(own == node_id, valid(e, as_of), sa.tuple_(e.c.label, other) > sa.tuple_(*after))
+    same = (another.c[name] == e.c[name] for name in ("source", "label", "target"))
+    first = ~sa.exists().where(*same, another.c.asserted_by < e.c.asserted_by, valid(another, as_of))
+    query = sa.select(e).where(own == node_id, valid(e, as_of), sa.tuple_(e.c.label, other) > sa.tuple_(*after), first)
     if label is not None:
         query = query.where(e.c.label == label)
-    rows = connection.execute(query.order_by(e.c.label, other, e.c.asserted_by).limit(limit)).mappings()
+    rows = connection.execute(query.order_by(e.c.label, other).limit(limit)).mappings()
     return [Edge(r["source"], r["label"], r["target"], r["asserted_by"], r["valid_from"], r["valid_to"]) for r in rows]
 
 

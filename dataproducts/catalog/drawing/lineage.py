@@ -26,6 +26,7 @@ __all__ = ["Box", "ColumnRow", "Edge", "Layout", "Node", "Route", "draw", "layou
 
 # font sizes of drawing.css in pixels, plus a tenth or more: some systems have wide fonts, and bold is wider
 _TITLE, _SUB, _ROW = 15.8, 13.0, 13.6
+_FITS = 960  # pixels; a picture of three layers, which a page has nearly room for
 
 
 def more(id: str, count: int, href: str, language: Language) -> Node:
@@ -40,12 +41,12 @@ def draw(placed: Layout, *, id: str, language: Language, described_by: str | Non
     """
     if not placed.boxes:
         return Markup('<p class="dp-empty">{}</p>').format(say("nothing", language))
-    name = identifier(id)
+    name, fits = identifier(id), " dp-fits" if placed.width <= _FITS else ""
     focus = frozenset(box.node.id for box in placed.boxes if box.node.focus)
     titles = {box.node.id: clean(box.node.title[:400]) for box in placed.boxes}
     description = f' aria-describedby="{safe(described_by)}"' if described_by else ""
     parts = [
-        f'<svg class="dp-lineage" role="group" aria-labelledby="{name}-title"{description} xmlns="http://www.w3.org/2000/svg" '
+        f'<svg class="dp-lineage{fits}" role="group" aria-labelledby="{name}-title"{description} xmlns="http://www.w3.org/2000/svg" '
         f'width="{placed.width}" height="{placed.height}" viewBox="0 0 {placed.width} {placed.height}">'
         f'<title id="{name}-title">{safe(say("lineage", language))}</title>'
         f"<defs>{_marker(name, 'far')}{_marker(name, 'near')}</defs>"

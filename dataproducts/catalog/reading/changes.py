@@ -36,9 +36,10 @@ class News:
     body: Mapping[str, Any]
 
 
-def schema_history(connection: sa.Connection, name: str) -> list[SchemaChange]:
+def schema_history(connection: sa.Connection, name: str, as_of: datetime | None = None) -> list[SchemaChange]:
     """Definitions of a dataset that changed its contract, newest first."""
-    query = sa.select(t.definition.c.at, t.definition.c.body).where(t.definition.c.subject == f"dataset:{name}")
+    then = [t.definition.c.at <= as_of] if as_of is not None else []
+    query = sa.select(t.definition.c.at, t.definition.c.body).where(t.definition.c.subject == f"dataset:{name}", *then)
     found: list[SchemaChange] = []
     before: Any = None
     for at, body in connection.execute(query.order_by(t.definition.c.at, t.definition.c.hash)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -43,7 +43,14 @@ def column(connection: sa.Connection, name: str, column_name: str, as_of: dateti
     n = t.node
     concept_id = f"concept:{name.split('/')[0]}/{facts.concept}"
     known = connection.execute(
-        sa.select(n).where(sa.or_(n.c.id == node_id, sa.and_(n.c.id == concept_id, valid(n, as_of)))).order_by(n.c.valid_from)
+        sa.select(n)
+        .where(
+            sa.or_(
+                sa.and_(n.c.id == node_id, *([n.c.valid_from <= as_of] if as_of is not None else [])),
+                sa.and_(n.c.id == concept_id, valid(n, as_of)),
+            )
+        )
+        .order_by(n.c.valid_from)
     ).mappings()
     made = [Node(r["id"], r["kind"], r["label"], r["body"], r["asserted_by"], r["valid_from"], r["valid_to"]) for r in known]
     figures = {f.name: f for f in open_figures(row["profile"], row["body"])}
@@ -58,8 +65,13 @@ def column(connection: sa.Connection, name: str, column_name: str, as_of: dateti
         column=facts,
         figures=figures.get(column_name),
         rows=row["newest_rows"],
-        history=tuple(one for one in made if one.id == node_id),
+        history=tuple(_then(one, as_of) for one in made if one.id == node_id),
         neighbors=neighbors(connection, node_id, as_of),
         concept=next((one for one in made if one.id == concept_id), None),
         same_name=tuple(one.split(":", 1)[1] for one in same),
     )
+
+
+def _then(node: Node, as_of: datetime | None) -> Node:
+    """A node as it was known: that it would end was not."""
+    return replace(node, valid_to=None) if as_of is not None and node.valid_to is not None and node.valid_to > as_of else node

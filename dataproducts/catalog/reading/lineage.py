@@ -29,7 +29,7 @@ class Neighbor:
 
 
 def neighbors(connection: sa.Connection, node_id: str, as_of: datetime | None = None, limit: int = 400) -> tuple[Neighbor, ...]:
-    """What a node follows from and what follows from it, one hop, with where each stands; one query."""
+    """What a node follows from and what follows from it, one hop, with where each stands (in the past that is not known); one query."""
     e, n, s = t.edge, t.node, t.dataset_state
     up = sa.select(e.c.target.label("id"), sa.literal("up").label("direction")).where(
         e.c.source == node_id, e.c.label == DERIVED_FROM, valid(e, as_of)
@@ -45,7 +45,8 @@ def neighbors(connection: sa.Connection, node_id: str, as_of: datetime | None = 
     found = {}
     for r in connection.execute(query).mappings():
         kind, _, key = r["id"].partition(":")
+        freshness, quality = (r["freshness"], r["quality"]) if as_of is None else (None, None)
         found[r["id"], r["direction"]] = Neighbor(
-            r["id"], r["kind"] or kind, r["label"] or key, r["direction"], r["freshness"], r["quality"], r["body"] or {}
+            r["id"], r["kind"] or kind, r["label"] or key, r["direction"], freshness, quality, r["body"] or {}
         )
     return tuple(found.values())

@@ -64,13 +64,13 @@ def summaries(
             .limit(limit)
         )
     )
-    shown: Any = c.c.body
+    shown: tuple[Any, Any] = (c.c.body, c.c.changed)
     known = c.outerjoin(s, s.c.dataset == name_of(c.c.subject))
     if as_of is not None:
         then = definition_then(as_of)
-        known, shown = known.join(then, then.c.subject == c.c.subject), then.c.body
+        known, shown = known.join(then, then.c.subject == c.c.subject), (then.c.body, then.c.at.label("changed"))
     query = (  # what is shown is read of the chosen alone: bodies are large
-        sa.select(c.c.subject, c.c.product, shown, c.c.changed, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
+        sa.select(c.c.subject, c.c.product, *shown, team.label("team"), *(s.c[n] for n in State.__dataclass_fields__))
         .select_from(known)
         .where(c.c.subject.in_(chosen))
         .order_by(order if order is not None else c.c.subject)

@@ -61,11 +61,17 @@ class VersionPage:
 
 
 def versions(
-    connection: sa.Connection, name: str, *, partition: str | None = None, after: tuple[str, int] | None = None, limit: int = 50
+    connection: sa.Connection,
+    name: str,
+    *,
+    partition: str | None = None,
+    after: tuple[str, int] | None = None,
+    limit: int = 50,
+    as_of: datetime | None = None,
 ) -> list[VersionRow]:
     """Versions ordered by partition and number, newest first, beginning after (below) one."""
     v = t.version
-    query = sa.select(v).where(v.c.dataset == name)
+    query = sa.select(v).where(v.c.dataset == name, *([v.c.known_at <= as_of] if as_of is not None else []))
     if partition is not None:
         query = query.where(v.c.partition == partition)
     if after is not None:
@@ -74,28 +80,38 @@ def versions(
     return [_version(row) for row in connection.execute(query).mappings()]
 
 
-def version(connection: sa.Connection, name: str, partition: str, number: int) -> VersionPage | None:
-    """One version; of two of the same number (the lake was begun again) the newer."""
+def version(connection: sa.Connection, name: str, partition: str, number: int, as_of: datetime | None = None) -> VersionPage | None:
+    """One version; of two of the same number (the lake was begun again) the newer. None where it is not known, or was not yet."""
     v, d, i, c = t.version, t.delivery, t.version_input, t.current
-    own = (v.c.dataset == name, v.c.partition == partition, v.c.number == number)
+    known: list[Any] = []
+    delivered_then: list[Any] = []
+    used_then: list[Any] = []
+    if as_of is not None:
+        user = (v.c.dataset == i.c.dataset, v.c.partition == i.c.partition, v.c.number == i.c.number, v.c.known_at <= as_of)
+        known, delivered_then, used_then = [v.c.known_at <= as_of], [d.c.at <= as_of], [sa.exists().where(*user)]
+    own = (v.c.dataset == name, v.c.partition == partition, v.c.number == number, *known)
     declared = sa.select(v, c.c.body).select_from(v.outerjoin(c, c.c.subject == "dataset:" + v.c.dataset))
     row = connection.execute(declared.where(*own).order_by(v.c.at.desc()).limit(1)).mappings().first()
     if row is None:
         return None
     used = connection.execute(
         sa.select(i.c.dataset, i.c.partition, i.c.number)
-        .where(i.c.input == name, i.c.input_partition == partition, i.c.input_number == number)
+        .where(i.c.input == name, i.c.input_partition == partition, i.c.input_number == number, *used_then)
         .order_by(i.c.dataset, i.c.partition, i.c.number)
         .limit(200)
     ).all()
     delivered = connection.execute(
         sa.select(d.c.at, d.c.run, d.c.unchanged)
-        .where(d.c.dataset == name, d.c.partition == partition, d.c.number == number)
+        .where(d.c.dataset == name, d.c.partition == partition, d.c.number == number, *delivered_then)
         .order_by(d.c.at.desc())
         .limit(100)
     ).all()
     others = connection.execute(
-        sa.select(v.c.number).distinct().where(v.c.dataset == name, v.c.partition == partition).order_by(v.c.number.desc()).limit(500)
+        sa.select(v.c.number)
+        .distinct()
+        .where(v.c.dataset == name, v.c.partition == partition, *known)
+        .order_by(v.c.number.desc())
+        .limit(500)
     ).scalars()
     return VersionPage(
         version=_version(row),

@@ -13,7 +13,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-VERSION = "2"  # part of every document's digest: a change in analysis makes the next put write the document anew
+VERSION = "3"  # part of every document's digest: a change in analysis makes the next put write the document anew
 
 MAX_WORD = 64  # letters; the rest of a longer word is not compared
 MAX_JOINED = 3  # words; a longer run is an address, which nobody writes as one word
@@ -31,7 +31,7 @@ forelder forelderen foreldre foreldrene; fot foten føtter føttene; fylke fylke
 hånd hånda hånden hender hendene; kapittel kapittelet kapitlet kapitler kapitlene; ku kua kuen kyr kyrne kuer; kontonummer
 kontonummeret kontonumre; kraft kraften krefter kreftene; ledig ledige ledighet ledigheten; leder lederen ledere lederne; mann
 mannen menn mennene manns menns; middel middelet midler midlene; mor moren mødre mødrene; mål målet målene måla; natt natta natten
-netter nettene; nummer nummeret numre numrene nummere; nøkkel nøkkelen nøkler nøklene; artikkel artikkelen artikler artiklene;
+netter nettene; nummer nummeret numre numrene nummere nr; nøkkel nøkkelen nøkler nøklene; artikkel artikkelen artikler artiklene;
 regel regelen regler reglene; register registeret registret registre registrene registere registerene; rot rota roten røtter
 røttene; semester semesteret semestre semestrene; senter senteret senteren sentre sentrene sentra; seddel seddelen sedler sedlene;
 sted stedet steder stedene; søster søsteren søstre søstrene; tang tanga tenger; tann tanna tannen tenner tennene; tittel tittelen
@@ -45,6 +45,9 @@ halves; life lives; leaf leaves; status statusen statuser statuses; address addr
 series; news
 """
 BASE_FORM: dict[str, str] = {w: group.split()[0] for group in _IRREGULAR.split(";") if group.split() for w in group.split()}
+
+# What registers abbreviate; other words that end in -nr are the same with -nummer.
+_ABBREVIATED = {"orgnr": "organisasjonsnummer", "orgnummer": "organisasjonsnummer", "fnr": "fødselsnummer"}
 
 # Too common to require: dropped from a query that has other words.
 STOP_WORDS = frozenset(
@@ -132,6 +135,10 @@ def stems(word: str) -> tuple[str, ...]:
     base = BASE_FORM.get(word)
     if base is not None:
         return (base,) if base != word else ()
+    if word in _ABBREVIATED:
+        return (_ABBREVIATED[word],)
+    if word.endswith("nr") and len(word) > 4 and word.isalpha():
+        return (f"{word[:-2]}nummer",)
     if len(word) < 3 or not word.isalpha():
         return ()
     norwegian, english = _stemmers()

@@ -98,7 +98,8 @@ class SearchPage:
     """One page. `facets`: facet -> (value, documents, chosen). `understood`: the query as it was read, in its own syntax.
 
     `total_is_capped`: there are more than `total`. `facets_are_capped`: there may be more than facet counts say, which happens also where
-    what is chosen leaves few. `is_partial`: the time was up before all was found.
+    what is chosen leaves few. `is_partial`: the time was up before all was found. `each`: where nothing has all of several words, those
+    that something has.
     """
 
     hits: list[Hit]
@@ -110,6 +111,7 @@ class SearchPage:
     understood: str
     is_partial: bool = False
     facets_are_capped: bool = False
+    each: tuple[str, ...] = ()
 
 
 def search(connection: sa.Connection, request: SearchRequest) -> SearchPage:
@@ -145,13 +147,17 @@ class _Search:
         page = self._page(place)
         if place is None and not self.query.is_empty and not self.is_partial and page.total <= _FEW:
             found = self._corrections(rare_too=page.total > 0)
-            if found:
+            if found and not (page.hits and page.hits[0].stage == 1):
                 did_you_mean = str(self.query.corrected(found))
                 if not page.total:
+                    asked_for = self.query
                     self._correct(found)
-                    page = self._page(None)
-        meant = did_you_mean if page.hits or not self.corrected else None
-        return replace(page, did_you_mean=meant, understood=str(self.query), is_partial=self.is_partial)
+                    page, uncorrected = self._page(None), page
+                    if not page.hits:  # no better: what was asked for stays so
+                        page, did_you_mean, self.query = uncorrected, None, asked_for
+        each = tuple(word for word in self.query.words if self.familiar.documents.get(word, 0)) if not page.total else ()
+        each = each if len(self.query.words) > 1 else ()
+        return replace(page, did_you_mean=did_you_mean, understood=str(self.query), is_partial=self.is_partial, each=each)
 
     # the query
 

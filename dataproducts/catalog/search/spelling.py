@@ -49,6 +49,8 @@ def nearest(word: str, near: Iterable[str]) -> str | None:
     best: tuple[int, int, int, str] | None = None
     for one in near:
         candidate, documents = one.split(" ")
+        if candidate in analysis.STOP_WORDS:  # nobody asks for one, and a query drops it
+            continue
         distance = OSA.distance(word, candidate, score_cutoff=limit)
         if 0 < distance <= limit:
             key = (distance, int(candidate[0] != word[0]), -int(documents), candidate)

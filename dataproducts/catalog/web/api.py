@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import pydantic
 import sqlalchemy as sa
 from pydantic import ConfigDict, Field, StringConstraints
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -63,16 +62,20 @@ class FacetValue:
 
 @dataclass(frozen=True)
 class Results:
-    """A page of hits."""
+    """A page of hits. `total_is_capped`, `facets_are_capped`: there are, or may be, more than counted. `is_partial`: the time was up
+    before all was found; ask again. `each`: where nothing has all of several words, those that something has.
+    """
 
     items: Sequence[Found]
     next: str | None
     total: int
     total_is_capped: bool
     facets: Mapping[str, Sequence[FacetValue]]
+    facets_are_capped: bool
     did_you_mean: str | None
     understood: str
     is_partial: bool
+    each: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -215,9 +218,9 @@ _LEFT_OUT: dict[Any, frozenset[str]] = {
 }
 
 
-def _one(found: Any, type_: Any) -> Response:
+def _one(request: Request, found: Any, type_: Any) -> Response:
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params, negotiation.as_of(request))
     return answer(found, type_, leaves_out=_LEFT_OUT.get(type_, frozenset()))
 
 
@@ -237,7 +240,7 @@ def product(request: Request) -> Response:
         found = reading.product(connection, request.path_params["product"], negotiation.as_of(request))
     if found is not None:
         found = replace(found, datasets=tuple(_judged(one, catalog.now) for one in found.datasets))
-    return _one(found, reading.ProductPage)
+    return _one(request, found, reading.ProductPage)
 
 
 def _judged(summary: reading.Summary, now: datetime) -> reading.Summary:
@@ -247,16 +250,16 @@ def _judged(summary: reading.Summary, now: datetime) -> reading.Summary:
 def dataset(request: Request) -> Response:
     """A dataset."""
     found = dataset_page(request)
-    return _one(found, reading.DatasetPage)
+    return _one(request, found, reading.DatasetPage)
 
 
 def dataset_page(request: Request) -> reading.DatasetPage:
-    """The dataset that a request is about. Raises HTTPException (404) where there is none."""
+    """The dataset that a request is about. Raises UnknownDataset where there is none."""
     catalog, as_of = _catalog(request), negotiation.as_of(request)
     with catalog.database.reading() as connection:
         found = reading.dataset(connection, _name(request), as_of)
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params, as_of)
     state = found.state if as_of is not None else found.state.at(catalog.now)
     return replace(found, state=state)
 
@@ -273,37 +276,37 @@ def column(request: Request) -> Response:
     """A column."""
     with _catalog(request).database.reading() as connection:
         found = reading.column(connection, _name(request), request.path_params["column"], negotiation.as_of(request))
-    return _one(found, reading.ColumnPage)
+    return _one(request, found, reading.ColumnPage)
 
 
 def team(request: Request) -> Response:
     """A team."""
     with _catalog(request).database.reading() as connection:
-        return _one(reading.team(connection, request.path_params["team"], negotiation.as_of(request)), reading.TeamPage)
+        return _one(request, reading.team(connection, request.path_params["team"], negotiation.as_of(request)), reading.TeamPage)
 
 
 def concept(request: Request) -> Response:
     """A concept."""
     key = f"{request.path_params['product']}/{request.path_params['concept']}"
     with _catalog(request).database.reading() as connection:
-        return _one(reading.concept(connection, key, negotiation.as_of(request)), reading.ConceptPage)
+        return _one(request, reading.concept(connection, key, negotiation.as_of(request)), reading.ConceptPage)
 
 
 def entry(request: Request) -> Response:
     """An entry, with what people have added."""
     with _catalog(request).database.reading() as connection:
-        return _one(register.entry(connection, request.path_params["name"], negotiation.as_of(request)), register.EntryPage)
+        return _one(request, register.entry(connection, request.path_params["name"], negotiation.as_of(request)), register.EntryPage)
 
 
 def version(request: Request) -> Response:
     """A version."""
     path = request.path_params
     if path["number"] >= 2**63:
-        raise HTTPException(404)
+        raise problems.absent(path)
     name = _name(request)
     with _catalog(request).database.reading() as connection:
-        found = reading.version(connection, name, path["partition"], path["number"])
-    return _one(found, reading.VersionPage)
+        found = reading.version(connection, name, path["partition"], path["number"], negotiation.as_of(request))
+    return _one(request, found, reading.VersionPage)
 
 
 def _listed(request: Request, items: Sequence[Any], cursor: str | None, type_: Any) -> Response:
@@ -317,7 +320,7 @@ def _next(request: Request, cursor: str | int | None, name: str = "cursor") -> d
     """The Link header of the next page."""
     if cursor is None:
         return {}
-    url = request.url.replace(scheme="", netloc="").include_query_params(**{name: cursor})
+    url = request.url.include_query_params(**{name: cursor}).replace(scheme="", netloc="", path=security.quoted(request.url.path))
     return {"link": f'<{url}>; rel="next"'}
 
 
@@ -372,19 +375,14 @@ def datasets(request: Request) -> Response:
 
 def versions(request: Request) -> Response:
     """Versions of a dataset, newest partitions first."""
-    name, partition = _name(request), request.query_params.get("partition") or None
-    return _page(
-        request,
-        f"versions {name} {partition}",
-        (str, int),
-        lambda connection, after, limit: _there(
-            connection,
-            name,
-            reading.versions(connection, name, partition=partition, after=(after[0], after[1]) if after else None, limit=limit),
-        ),
-        lambda one: (one.partition, one.number),
-        reading.VersionRow,
-    )
+    name, partition, as_of = _name(request), request.query_params.get("partition") or None, negotiation.as_of(request)
+
+    def read(connection: Any, after: Any, limit: int) -> Sequence[Any]:
+        below = (after[0], after[1]) if after else None
+        return _there(connection, name, reading.versions(connection, name, partition=partition, after=below, limit=limit, as_of=as_of))
+
+    question = f"versions {name} {partition} {as_of}"
+    return _page(request, question, (str, int), read, lambda one: (one.partition, one.number), reading.VersionRow)
 
 
 def checks(request: Request) -> Response:
@@ -410,14 +408,16 @@ def _sane(micros: int) -> int:
 def _there(connection: Any, name: str, found: Sequence[Any]) -> Sequence[Any]:
     """What was found; nothing found of a dataset nobody knows is a 404."""
     if not found and reading.dataset(connection, name) is None:
-        raise HTTPException(404)
+        product, _, dataset = name.partition("/")
+        raise problems.absent({"product": product, "dataset": dataset})
     return found
 
 
 def schema(request: Request) -> Response:
     """Changes of a dataset's contract, newest first."""
     with _catalog(request).database.reading() as connection:
-        found = _there(connection, _name(request), reading.schema_history(connection, _name(request)))
+        name, as_of = _name(request), negotiation.as_of(request)
+        found = _there(connection, name, reading.schema_history(connection, name, as_of))
     return _listed(request, found, None, reading.SchemaChange)
 
 
@@ -431,7 +431,7 @@ def lineage(request: Request) -> Response:
         found = graph.lineage(connection, focus, up=up, down=down, as_of=as_of)
         named = listings.labels(connection, list(found.hops), as_of)
         if len(found.hops) == 1 and not graph.nodes(connection, [focus], as_of):
-            raise HTTPException(404)
+            raise problems.absent(request.path_params | ({"column": of_column} if of_column else {}), as_of)
     nodes = [LineageNode(one, *named[one], hops, found.hidden.get(one, (0, 0))) for one, hops in found.hops.items()]
     return answer(LineageGraph(found.focus, nodes, found.edges), LineageGraph)
 
@@ -440,7 +440,7 @@ def node(request: Request) -> Response:
     """A node of the metadata graph."""
     node_id = request.path_params["id"]
     with _catalog(request).database.reading() as connection:
-        return _one(graph.nodes(connection, [node_id], negotiation.as_of(request)).get(node_id), graph.Node)
+        return _one(request, graph.nodes(connection, [node_id], negotiation.as_of(request)).get(node_id), graph.Node)
 
 
 def nodes(request: Request) -> Response:
@@ -480,7 +480,7 @@ def search(request: Request) -> Response:
     """What is found for words and facets."""
     query = request.query_params
     asked = found_by.SearchRequest(
-        text=query.get("q", "")[:1_000],
+        text=_catalog(request).sought(query.get("q", "")[:1_000]),
         facets={name: values[:50] for name in FACETS if (values := [v[:200] for v in query.getlist(name) if v])},
         sort=negotiation.one_of(request, "sort", ("relevance", "title", "updated")) or "relevance",
         limit=negotiation.number(request, "limit", 20, *LIMITS),
@@ -494,9 +494,11 @@ def search(request: Request) -> Response:
         total=page.total,
         total_is_capped=page.total_is_capped,
         facets={name: [FacetValue(*value) for value in values] for name, values in page.facets.items()},
+        facets_are_capped=page.facets_are_capped,
         did_you_mean=page.did_you_mean,
         understood=page.understood,
         is_partial=page.is_partial,
+        each=page.each,
     )
     return answer(results, Results, headers=_next(request, page.next))
 
@@ -556,7 +558,7 @@ def index_entry(request: Request) -> Response:
     with _catalog(request).database.reading() as connection:
         found = register.entry(connection, request.path_params["name"])
     if found is None:
-        raise HTTPException(404)
+        raise problems.absent(request.path_params)
     return _registered(found.body, found.tag)
 
 
@@ -732,10 +734,21 @@ OPERATIONS: tuple[Described, ...] = (
     _get(_D, "dataset", dataset, reading.DatasetPage, "A dataset: contract, state, newest partitions, checks, people's remarks.", _AS_OF),
     _get(f"{_D}/columns", "columns", columns, Many(ColumnLine), "The columns, with the newest version's profile.", _AS_OF),
     _get(f"{_D}/columns/{{column:path}}", "column", column, reading.ColumnPage, "A column and where it comes from.", _AS_OF),
-    _get(f"{_D}/versions", "versions", versions, Many(reading.VersionRow), "Versions.", Query("partition", "Of one partition."), *_PAGED),
-    _get(f"{_D}/versions/{{partition:path}}/{{number:int}}", "version", version, reading.VersionPage, "What a version was made from."),
+    _get(
+        f"{_D}/versions",
+        "versions",
+        versions,
+        Many(reading.VersionRow),
+        "Versions.",
+        Query("partition", "Of one partition."),
+        _AS_OF,
+        *_PAGED,
+    ),
+    _get(
+        f"{_D}/versions/{{partition:path}}/{{number:int}}", "version", version, reading.VersionPage, "What a version was made from.", _AS_OF
+    ),
     _get(f"{_D}/checks", "checks", checks, Many(listings.CheckLine), "Check results.", Query("check", "Of one check."), _AS_OF, *_PAGED),
-    _get(f"{_D}/schema", "schema", schema, Many(reading.SchemaChange), "Every change of the contract, newest first."),
+    _get(f"{_D}/schema", "schema", schema, Many(reading.SchemaChange), "Every change of the contract, newest first.", _AS_OF),
     _get(
         f"{_D}/lineage",
         "lineage",

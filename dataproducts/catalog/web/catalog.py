@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,6 +30,7 @@ VARIABLES = {
 }
 """Every environment variable that the web application reads, and what it means."""
 RATE = 30.0
+_SHOWS = re.compile(r"/datasets/([a-z0-9_]+/[a-z0-9_]+)(?:/columns/(.+))?|/entries/(.+)")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,15 @@ class Catalog:
     def addresses(self) -> Addresses:
         """Absolute addresses of what the catalog shows."""
         return Addresses(self.base_url)
+
+    def sought(self, text: str) -> str:
+        """What a search is for. A page's whole address, pasted, is for the name of what the page shows."""
+        address = text.strip()
+        if not address.startswith(f"{self.base_url}/"):
+            return text
+        path = re.sub(r"\.(json|jsonld|ttl)$", "", unquote(urlsplit(address[len(self.base_url) :]).path))
+        shown = _SHOWS.match(path)
+        return "/".join(name for name in shown.groups() if name) if shown else path
 
     @property
     def now(self) -> datetime:

@@ -20,12 +20,12 @@ from starlette.responses import Response, StreamingResponse
 from dataproducts.catalog import reading
 from dataproducts.catalog import tables as t
 from dataproducts.catalog.search import index as found_by
-from dataproducts.catalog.web import api, negotiation, security
+from dataproducts.catalog.web import api, negotiation, packaged, security
 from dataproducts.catalog.web.catalog import Catalog
 from dataproducts.catalog.web.negotiation import HTML, JSON, JSON_LD, TURTLE
-from dataproducts.catalog.web.problems import Refusal
+from dataproducts.catalog.web.problems import Refusal, absent
 from dataproducts.catalog.web.security import Endpoint, Guarded
-from dataproducts.errors import CatalogUnavailable
+from dataproducts.errors import CatalogUnavailable, UnknownDataset
 from dataproducts.formats import atom, croissant, datapackage, dcat, opensearch, sitemap, skos, turtle
 from dataproducts.formats.facts import CatalogFacts, Entry, Newest
 from dataproducts.formats.linked import Node, document
@@ -47,12 +47,16 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True)
 class Resource:
-    """What an address shows, in each form but HTML; those with a suffix can be asked for by it too."""
+    """What an address shows, in each form but HTML. Each form can be asked for by a suffix too."""
 
     name: str
     path: str
     forms: Mapping[str, Endpoint]
-    has_suffixes: bool = False
+
+    @property
+    def suffixes(self) -> dict[str, str]:
+        """Its forms by suffix."""
+        return {suffix: form for suffix, form in negotiation.SUFFIXES.items() if form in self.forms}
 
 
 def _dataset(request: Request) -> tuple[DatasetBody, ProductBody, Newest | None]:
@@ -76,7 +80,7 @@ def product_node(request: Request) -> Node:
     with catalog.database.reading() as connection:
         found = declared(connection, name, as_of)
     if found is None:
-        raise HTTPException(404)
+        raise absent(request.path_params, as_of)
     return dcat.product(*found, catalog.addresses)
 
 
@@ -92,21 +96,22 @@ def column_node(request: Request) -> Node:
     address = _addresses(request).column(body.name, request.path_params["column"])
     nodes = [one for one in dcat.dataset(body, of, _addresses(request), newest)["@graph"] if one["@id"] == address]
     if not nodes:
-        raise HTTPException(404)
+        raise absent(request.path_params, negotiation.as_of(request))
     return document(nodes)
 
 
 def concept_node(request: Request) -> Node:
     """A concept as SKOS."""
     catalog: Catalog = request.app.state.catalog
+    as_of = negotiation.as_of(request)
     with catalog.database.reading() as connection:
-        found = reading.product(connection, request.path_params["product"], negotiation.as_of(request))
+        found = reading.product(connection, request.path_params["product"], as_of)
     if found is None:
-        raise HTTPException(404)
+        raise absent(request.path_params, as_of)
     try:
         return skos.concept(request.path_params["concept"], found.body, catalog.addresses)
     except KeyError:
-        raise HTTPException(404) from None
+        raise absent(request.path_params, as_of) from None
 
 
 def _linked(node: Callable[[Request], Node]) -> dict[str, Endpoint]:
@@ -125,15 +130,15 @@ def _json(value: Any, media_type: str = JSON) -> Response:
 
 _D = "/datasets/{product}/{dataset}"
 RESOURCES = (
-    Resource("product", "/products/{product}", {JSON: api.product, **_linked(product_node)}, True),
-    Resource("column", f"{_D}/columns/{{column:path}}", {JSON: api.column, **_linked(column_node)}, True),
-    Resource("concept", "/concepts/{product}/{concept}", {JSON: api.concept, **_linked(concept_node)}, True),
+    Resource("product", "/products/{product}", {JSON: api.product, **_linked(product_node)}),
+    Resource("column", f"{_D}/columns/{{column:path}}", {JSON: api.column, **_linked(column_node)}),
+    Resource("concept", "/concepts/{product}/{concept}", {JSON: api.concept, **_linked(concept_node)}),
     Resource("versions", f"{_D}/versions", {JSON: api.versions}),
     Resource("version", f"{_D}/versions/{{partition:path}}/{{number:int}}", {JSON: api.version}),
     Resource("schema", f"{_D}/schema", {JSON: api.schema}),
     Resource("lineage", f"{_D}/lineage", {JSON: api.lineage}),
     Resource("quality", f"{_D}/quality", {JSON: api.checks}),
-    Resource("dataset", _D, {JSON: api.dataset, **_linked(dataset_node)}, True),
+    Resource("dataset", _D, {JSON: api.dataset, **_linked(dataset_node)}),
     Resource("team", "/teams/{team}", {JSON: api.team}),
     Resource("entry", "/entries/{name:path}", {JSON: api.entry}),
     Resource("search", "/search", {JSON: api.search}),
@@ -151,11 +156,11 @@ def routes(drawn: Sequence[Guarded]) -> list[Guarded]:
         path = page.path if page is not None else one.path
         html = page.operations["GET"].endpoint if page is not None else None
         negotiated = _negotiated(one, html)
-        if one.has_suffixes:
-            for suffix, media_type in negotiation.SUFFIXES.items():
-                endpoint = _suffixed(one.forms[media_type], suffix, negotiated)
-                made.append(security.page(f"{path}.{suffix}", endpoint, name=f"{one.name}-{suffix}"))
-        made.append(security.page(path, negotiated, name=one.name, is_limited=one.name == "search"))
+        is_limited = one.name == "search"
+        for suffix, media_type in one.suffixes.items():
+            endpoint = _suffixed(one.forms[media_type], suffix, negotiated)
+            made.append(security.page(f"{path}.{suffix}", endpoint, name=f"{one.name}-{suffix}", is_limited=is_limited))
+        made.append(security.page(path, negotiated, name=one.name, is_limited=is_limited))
     named = {one.name for one in RESOURCES}
     made += [route for route in drawn if route.name not in named]
     return sorted(made, key=lambda route: _WEIGHT.get(route.name, 1))
@@ -174,8 +179,8 @@ def _negotiated(resource: Resource, html: Endpoint | None) -> Endpoint:
         if form is None:
             raise Refusal(406, f"this is there as {', '.join(offers)}")
         response: Response = forms[form](request)
-        if resource.has_suffixes and "link" not in response.headers:
-            response.headers["link"] = _alternates(request)
+        if "link" not in response.headers:
+            response.headers["link"] = _alternates(request, resource.suffixes)
         return response
 
     return endpoint
@@ -185,22 +190,22 @@ def _suffixed(form: Endpoint, suffix: str, whole: Endpoint) -> Endpoint:
     def endpoint(request: Request) -> Response:
         try:
             response: Response = form(request)
-        except HTTPException as error:
-            column = request.path_params.get("column")
-            if error.status_code != 404 or column is None:
+        except UnknownDataset:
+            last = next((name for name in ("column", "team", "name") if name in request.path_params), None)
+            if last is None:
                 raise
-            # a column may be called what looks like a suffix
-            request.scope["path_params"] = {**request.path_params, "column": f"{column}.{suffix}"}
+            # it may be called what looks like a suffix
+            request.scope["path_params"] = {**request.path_params, last: f"{request.path_params[last]}.{suffix}"}
             return whole(Request(request.scope))  # type: ignore[no-any-return]
         return response
 
     return endpoint
 
 
-def _alternates(request: Request) -> str:
-    path = request.url.path
+def _alternates(request: Request, suffixes: Mapping[str, str]) -> str:
+    path = security.quoted(request.url.path)
     links = [f'<{path}>; rel="alternate"; type="{HTML}"']
-    links += [f'<{path}.{suffix}>; rel="alternate"; type="{media_type}"' for suffix, media_type in negotiation.SUFFIXES.items()]
+    links += [f'<{path}.{suffix}>; rel="alternate"; type="{media_type}"' for suffix, media_type in suffixes.items()]
     return ", ".join(links)
 
 
@@ -407,9 +412,8 @@ def _page_of(catalog: Catalog, subject: str) -> str:
 def search_description(request: Request) -> Response:
     """How a browser searches here."""
     base = request.app.state.catalog.base_url
-    made = opensearch.opensearch(
-        TITLE.nb, DESCRIPTION.nb, f"{base}/search?q={{searchTerms}}", f"{base}/suggestions.json?q={{searchTerms}}", f"{base}/favicon.ico"
-    )
+    search, suggest = f"{base}/search?q={{searchTerms}}", f"{base}/suggestions.json?q={{searchTerms}}"
+    made = opensearch.opensearch(TITLE.nb, DESCRIPTION.nb, search, suggest, base + packaged.address("icon.svg"))
     return Response(made, media_type=opensearch.MEDIA_TYPE)
 
 

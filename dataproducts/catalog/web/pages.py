@@ -204,12 +204,11 @@ def versions(request: Request) -> HTMLResponse:
     wanted = request.query_params.get("partition") or None
     with page.catalog.database.reading() as connection:
         heading = _heading(connection, name, page)
-        rows = reading.versions(connection, name, partition=wanted, after=_after(request), limit=VERSIONS + 1)
+        rows = reading.versions(connection, name, partition=wanted, after=_after(request), limit=VERSIONS + 1, as_of=page.as_of)
     following = rows[VERSIONS - 1] if len(rows) > VERSIONS else None
-    shown = [row for row in rows[:VERSIONS] if page.as_of is None or row.known_at <= page.as_of]
     older = page.same(after=f"{following.number}:{following.partition}") if following else None
     page.crumbs = _crumbs(page, name, heading.product, heading.title, page.speech.t("dataset.versions"))
-    return render(page, "versions.html", name=name, heading=heading, rows=shown, older=older, wanted=wanted)
+    return render(page, "versions.html", name=name, heading=heading, rows=rows[:VERSIONS], older=older, wanted=wanted)
 
 
 def version(request: Request) -> HTMLResponse:
@@ -217,8 +216,8 @@ def version(request: Request) -> HTMLResponse:
     page, name = _timely(request), _name(request)
     partition, number = request.path_params["partition"], request.path_params["number"]
     with page.catalog.database.reading() as connection:
-        found = reading.version(connection, name, partition, number) if number < 2**63 else None
-    if found is None or (page.as_of is not None and found.version.known_at > page.as_of):
+        found = reading.version(connection, name, partition, number, page.as_of) if number < 2**63 else None
+    if found is None:
         raise UnknownDataset(f"the catalog has no version {number} of partition {partition!r} of {name!r}{_then(page)}")
     speech = page.speech
     page.crumbs = (
@@ -234,11 +233,10 @@ def schema(request: Request) -> HTMLResponse:
     page, name = _timely(request), _name(request)
     with page.catalog.database.reading() as connection:
         heading = _heading(connection, name, page)
-        history = reading.schema_history(connection, name)
-    shown = [one for one in history if page.as_of is None or one.at <= page.as_of]
+        history = reading.schema_history(connection, name, page.as_of)
     page.crumbs = _crumbs(page, name, heading.product, heading.title, page.speech.t("dataset.schema"))
     return render(
-        page, "schema.html", name=name, heading=heading, contract=heading.contract, history=[(one, _differences(one)) for one in shown]
+        page, "schema.html", name=name, heading=heading, contract=heading.contract, history=[(one, _differences(one)) for one in history]
     )
 
 

@@ -7,6 +7,7 @@ import http
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pydantic
@@ -64,6 +65,25 @@ class Refusal(Exception):
         self.problem = Problem(status, detail, errors=tuple(errors), headers=headers or {})
 
 
+def absent(path: Mapping[str, Any], as_of: datetime | None = None) -> UnknownDataset:
+    """The sentence for what an address names and the catalog does not have, or did not have then."""
+    own = f"{path.get('product')}/{path.get('dataset')}"
+    if "column" in path:
+        what = f"column {path['column']!r} of {own!r}"
+    elif "number" in path:
+        what = f"version {path['number']} of partition {path['partition']!r} of {own!r}"
+    elif "dataset" in path:
+        what = f"dataset {own!r}"
+    elif "concept" in path:
+        what = f"concept {path['concept']!r} of {path['product']!r}"
+    else:
+        kind, key = next((kind, path[key]) for key, kind in _NAMED.items() if key in path)
+        what = f"{kind} {key!r}"
+    return UnknownDataset(f"the catalog has no {what}" + (f" as of {as_of.isoformat(timespec='seconds')}" if as_of is not None else ""))
+
+
+_NAMED = {"product": "product", "team": "team", "name": "entry", "id": "node"}
+"""The one part of an address by which a thing is known, and what it is then."""
 _STATUSES: tuple[tuple[type[DataProductsError], int], ...] = (
     (BadRequest, 400),
     (UnknownDataset, 404),

@@ -55,7 +55,7 @@ def request_of(page: Page, limit: int = 20) -> SearchRequest:
     query = page.request.query_params
     facets = {name: values for name in FACETS if (values := [v for v in query.getlist(name) if v][:50])}
     return SearchRequest(
-        text=query.get("q", "")[:1_000],
+        text=page.catalog.sought(query.get("q", "")[:1_000]),
         facets=facets,
         sort=query.get("sort") or "relevance",
         limit=limit,

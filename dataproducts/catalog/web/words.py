@@ -112,6 +112,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Prøv færre ord, en annen skrivemåte, eller fjern et filter.",
         "Try fewer words, another spelling, or remove a filter.",
     ),
+    "results.none.each": ("Søk på ett av ordene:", "Search for one of the words:"),
     "results.mean": ("Mente du", "Did you mean"),
     "results.corrected": ("Ingenting inneholdt «{text}». Her er treff på", "Nothing held “{text}”. These are results for"),
     "results.partial": ("Søket ble stoppet av tidsgrensen, så noe kan mangle.", "The time limit stopped the search; some may be missing."),
@@ -655,8 +656,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "about.machines": ("For maskiner", "For machines"),
     "about.machines.how": (
-        "Hver side finnes også som data: legg til .json, .jsonld eller .ttl på adressen, eller be om det med Accept.",
-        "Every page is also data: add .json, .jsonld or .ttl to the address, or ask with Accept.",
+        "Sidene finnes også som data: legg til .json på adressen, eller be om det med Accept. Produkter, datasett, kolonner og begreper "
+        "finnes som .jsonld og .ttl også.",
+        "Pages are data too: add .json to the address, or ask with Accept. Products, datasets, columns and concepts are there as .jsonld "
+        "and .ttl too.",
     ),
     "about.machines.openapi": ("OpenAPI-beskrivelse", "OpenAPI description"),
     "about.machines.catalog": ("Hele katalogen som DCAT-AP-NO", "The whole catalog as DCAT-AP-NO"),

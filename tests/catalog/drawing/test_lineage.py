@@ -12,7 +12,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_a_small_picture_is_exactly_this() -> None:
     nodes = [Node("a", "Enheter", "Enhetsregisteret", "/datasets/a", status="good", focus=True), more("m", 1200, "/more", "nb")]
     assert draw(layout(nodes, [Edge("a", "m")]), id="one", language="nb", described_by="table") == (
-        '<svg class="dp-lineage" role="group" aria-labelledby="done-title" aria-describedby="table" xmlns="http://www.w3.org/2000/svg" '
+        '<svg class="dp-lineage dp-fits" role="group" aria-labelledby="done-title" aria-describedby="table" xmlns="http://www.w3.org/2000/svg" '
         'width="570" height="82" viewBox="0 0 570 82"><title id="done-title">Avstamning</title><defs>'
         '<marker id="done-far" class="dp-head dp-far" viewBox="0 0 8 8" refX="6.5" refY="4" markerWidth="8" markerHeight="8" '
         'markerUnits="userSpaceOnUse" orient="auto"><path d="M1.5 1L6.5 4L1.5 7"/></marker>'
@@ -79,3 +79,12 @@ def test_an_edge_of_a_cycle_is_dashed() -> None:
 
 def test_without_lineage_the_page_says_so() -> None:
     assert "Ingen avstamning er registrert" in draw(layout([], []), id="x", language="nb")
+
+
+def test_a_picture_of_three_layers_may_shrink_into_its_page_and_a_wider_one_scrolls() -> None:
+    def drawn(layers: int) -> str:
+        nodes = [Node(f"n{i}", f"N{i}", focus=i == 0) for i in range(layers)]
+        return draw(layout(nodes, [Edge(f"n{i}", f"n{i + 1}") for i in range(layers - 1)]), id="x", language="nb")
+
+    assert 'class="dp-lineage dp-fits"' in drawn(3)
+    assert 'class="dp-lineage"' in drawn(4)

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from dataproducts.catalog.search.index import SearchPage
 from dataproducts.catalog.web import results
-from dataproducts.catalog.web.catalog import Catalog
+from dataproducts.catalog.web.catalog import BASE_URL, Catalog
 from dataproducts.catalog.web.words import Speech
 from tests.catalog.pages import sample, tree
 
@@ -181,6 +181,12 @@ def test_the_past_is_announced_kept_in_links_and_left_by_one(show: Any) -> None:
     assert not [one for one in page.all("form") if one.get("method") == "post"], "nothing is written in the past"
 
 
+def test_versions_of_the_past_fill_their_pages(show: Any) -> None:
+    html = show("/datasets/enhetsregisteret/enheter/versions?as_of=2026-10-05")
+    assert ">2026-10-05</a>" in html
+    assert ">2026-10-06</a>" not in html
+
+
 def test_before_it_was_declared_a_dataset_is_not_there(client: TestClient) -> None:
     assert client.get("/datasets/enhetsregisteret/enheter?as_of=2026-01-01").status_code == 404
     assert client.get("/datasets/enhetsregisteret/enheter?as_of=yesterday").status_code == 400
@@ -236,6 +242,13 @@ def test_a_misspelled_search_shows_what_was_meant_and_why_hits_are_hits(show: An
     assert "Ingenting passer" in show("/search?q=qqqzzz")
 
 
+def test_where_nothing_has_all_the_words_each_can_be_searched_for(show: Any) -> None:
+    html = show("/search?q=sykefrav%C3%A6r+kommuner&kind=dataset")
+    assert "Søk på ett av ordene:" in html
+    assert 'href="/search?q=kommuner&amp;kind=dataset"' in html
+    assert "Søk på ett av ordene:" not in show("/search?q=qqqzzz")
+
+
 def test_lineage_is_a_picture_of_links_and_a_table_that_says_the_same(show: Any) -> None:
     page = tree.read(show("/datasets/stillinger/arbeidsgivere/lineage?up=3&down=2"))
     picture = next(one for one in page.all("svg") if "dp-lineage" in one.get("class"))
@@ -246,6 +259,20 @@ def test_lineage_is_a_picture_of_links_and_a_table_that_says_the_same(show: Any)
     assert "/datasets/enhetsregisteret/enheter" in told
     more = [one.get("href") for one in page.all("a")]
     assert "/datasets/stillinger/arbeidsgivere/lineage?up=4&down=2" in more
+
+
+def test_where_documents_say_a_port_is_the_page_tells_of_it(show: Any, client: TestClient) -> None:
+    address = "/datasets/enhetsregisteret/enheter"
+    told = client.get(f"{address}.ttl").text
+    named = set(re.findall(rf"dcat:accessURL <{BASE_URL}{address}#([^>]+)>", told))
+    assert named == {"port-lake", "port-bigquery"}
+    assert named <= set(re.findall(r' id="([^"]+)"', show(address)))
+
+
+def test_a_port_is_no_user_of_a_dataset(show: Any) -> None:
+    used = show("/datasets/enhetsregisteret/enheter").split('<h2 id="used">')[1].split("</section>")[0]
+    assert "enhetsregisteret/enheter_historikk" in used
+    assert "enhetsregisteret/enheter/bigquery" not in used
 
 
 def test_json_ld_is_whole_and_names_the_page(show: Any) -> None:

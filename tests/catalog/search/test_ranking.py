@@ -332,3 +332,28 @@ def test_counts_are_whole_where_time_runs_out_between_them(corpus: sa.Engine, mo
         name: values for name, values in whole.facets.items() if name != "kind"
     }
     assert cut_short.hits == whole.hits
+
+
+def test_a_correction_that_finds_nothing_either_is_not_made(empty: sa.Engine) -> None:
+    put(empty, dataset("a/b", "Kommuner", facets={"team": ("kart",)}), dataset("a/c", "Kommunar", facets={"team": ("tall",)}))
+    put(empty, dataset("a/d", "Stillinger"))
+    page = ask(empty, "kommuner stilingger")
+    assert (page.hits, page.did_you_mean, page.understood) == ([], None, "kommuner stilingger")
+    assert page.each == ("kommuner",), "what can be searched for instead"
+    narrowed = ask(empty, "stilingger", facets={"team": ("kart",)})
+    assert narrowed.hits == []
+    assert narrowed.facets["team"] == [("kart", 0, True)], "counts are of what was asked for"
+    assert ask(empty, "stilingger").did_you_mean == "stillinger"
+
+
+def test_no_word_is_taken_for_one_that_queries_leave_out(empty: sa.Engine) -> None:
+    put(empty, dataset("a/b", "Annonser for i dag"))
+    page = ask(empty, "annonser fra i fjor")
+    assert (page.hits, page.did_you_mean) == ([], None)
+
+
+def test_what_is_found_by_its_exact_name_is_what_was_meant(empty: sa.Engine) -> None:
+    put(empty, dataset("tabill/salg", "Salg"), *(dataset(f"c/d{i}", "Tabell") for i in range(10)))
+    page = ask(empty, "tabill/salg")
+    assert [hit.stage for hit in page.hits[:1]] == [1]
+    assert page.did_you_mean is None

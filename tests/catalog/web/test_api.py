@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -108,7 +109,25 @@ def test_the_past_is_read_as_it_was(any_site):
     assert any_site.get(f"{API}/datasets/shop/sales?as_of=2026-10-01").status == 404
     assert told(any_site, "/nodes/dataset:shop/stock?as_of=2026-11-01T07:00:00Z")["label"] == "Stock"
     assert told(any_site, "/datasets/shop/sales/lineage?as_of=2026-11-01T07:00:00Z")["edges"]
+    then = "as_of=2026-11-01T08:00:00Z"
+    assert [one["number"] for one in told(any_site, f"/datasets/shop/sales/versions?{then}")["items"]] == [1]
+    assert any_site.get(f"{API}/datasets/shop/sales/versions/2026-11-01/2?{then}").status == 404
+    assert told(any_site, f"/datasets/shop/sales/versions/2026-11-01/1?{then}")["others"] == [1]
+    assert [one["version"] for one in told(any_site, f"/datasets/shop/sales/schema?{then}")["items"]] == ["1.0.0"]
+    (was,) = told(any_site, f"/datasets/shop/sales/columns/amount?{then}")["history"]
+    assert (was["body"]["type"], was["valid_to"]) == ("Int64", None), "what came later was not known"
+    (neighbor,) = [one for one in told(any_site, f"/datasets/shop/sales?{then}")["neighbors"] if one["id"] == "dataset:shop/stock"]
+    assert (neighbor["freshness"], neighbor["quality"]) == (None, None), "where it stands now says nothing of then"
+    (sales,) = [one for one in told(any_site, f"/products/shop?{then}")["datasets"] if one["name"] == "shop/sales"]
+    assert sales["changed"] == "2026-11-01T06:00:00Z"
     assert not told(any_site, "/datasets/shop/sales/lineage")["edges"]
+
+
+def test_what_was_made_from_a_version_is_told_as_it_was(site):
+    used = "/datasets/shop/stock/versions/2026-11-01/1"
+    site.catalog.store.apply([delivery("shop/stock", "2026-11-01", 1, 2)])
+    assert told(site, used)["used_by"] == [["shop/sales", "2026-11-02", 1]]
+    assert told(site, f"{used}?as_of=2026-11-01")["used_by"] == []
 
 
 @pytest.mark.parametrize(
@@ -144,6 +163,25 @@ def test_a_list_is_paged_through_once_each_and_to_its_end(any_site, path, key):
     assert len(seen) > 1
 
 
+def test_what_several_assert_is_there_once_and_ends_no_list_early(any_site):
+    store = any_site.catalog.store
+    store.apply([product(f"q{i}", keywords=["salg", f"eget{i}"], themes=["ECON", "HEAL"]) for i in range(4)])
+
+    def walked(path: str) -> list[Any]:
+        found, cursor = [], ""
+        while True:
+            page = told(any_site, f"{path}&limit=1{cursor}")
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            cursor = f"&cursor={page['next']}"
+
+    assert [one["id"] for one in walked("/nodes?kind=theme")] == ["theme:ECON", "theme:HEAL"]
+    assert [one["id"] for one in walked("/nodes?kind=keyword")] == [f"keyword:eget{i}" for i in range(4)] + ["keyword:salg"]
+    answering = walked("/nodes/person:team-shop@example.com/edges?direction=in")
+    assert len(answering) == len({(one["source"], one["label"]) for one in answering}) == 5
+
+
 def test_datasets_are_narrowed_by_what_they_are_and_how_they_stand(any_site):
     any_site.catalog.store.apply(
         [product("bank", team="team-bank"), dataset("bank/loans", access="restricted", personal="special_category")]
@@ -175,6 +213,25 @@ def test_search_narrows_by_facets_and_counts_them(any_site):
     assert told(any_site, "/search?q=saless")["did_you_mean"] == "sales"
 
 
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("/datasets/shop/sales", "dataset:shop/sales"),
+        ("/datasets/shop/sales.ttl", "dataset:shop/sales"),
+        ("/datasets/shop/sales/lineage?up=2", "dataset:shop/sales"),
+        ("/datasets/shop/sales/columns/amount", "column:shop/sales/amount"),
+        ("/products/shop", "product:shop"),
+        ("/concepts/shop/amount", "concept:shop/amount"),
+        ("/teams/team-shop", "team:team-shop"),
+        ("/entries/old", "entry:old"),
+    ],
+)
+def test_the_address_of_a_page_finds_what_the_page_shows(site, path, first):
+    site.write("PUT", f"{API}/index", OLD, "register:shop")
+    found = told(site, "/search?q=" + quote(site.catalog.base_url + path, safe=""))
+    assert [(one["id"], one["stage"]) for one in found["items"][:1]] == [(first, 1)]
+
+
 def test_the_feed_is_followed_without_gaps(any_site):
     feed = told(any_site, "/changes")
     assert [one["seq"] for one in feed["items"]] == sorted(one["seq"] for one in feed["items"])
@@ -190,20 +247,22 @@ def test_the_feed_is_followed_without_gaps(any_site):
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/products/nothing", 404, None),
-        ("/datasets/shop/nothing", 404, None),
-        ("/datasets/shop/nothing/versions", 404, None),
-        ("/datasets/shop/nothing/checks", 404, None),
-        ("/datasets/shop/nothing/schema", 404, None),
-        ("/datasets/shop/nothing/lineage", 404, None),
-        ("/datasets/shop/sales/columns/nothing", 404, None),
-        ("/datasets/shop/sales/versions/2026-11-01/99", 404, None),
-        ("/datasets/shop/sales/versions/2026-11-01/99999999999999999999", 404, None),
-        ("/teams/nobody", 404, None),
-        ("/concepts/shop/nothing", 404, None),
-        ("/entries/nothing", 404, None),
-        ("/index/nothing", 404, None),
-        ("/nodes/dataset:no/thing", 404, None),
+        ("/products/nothing", 404, "no product 'nothing'"),
+        ("/datasets/shop/nothing", 404, "no dataset 'shop/nothing'"),
+        ("/datasets/shop/nothing/versions", 404, "no dataset 'shop/nothing'"),
+        ("/datasets/shop/nothing/checks", 404, "no dataset 'shop/nothing'"),
+        ("/datasets/shop/nothing/schema", 404, "no dataset 'shop/nothing'"),
+        ("/datasets/shop/nothing/lineage", 404, "no dataset 'shop/nothing'"),
+        ("/datasets/shop/sales/columns/nothing", 404, "no column 'nothing' of 'shop/sales'"),
+        ("/datasets/shop/sales/versions/2026-11-01/99", 404, "no version 99 of partition '2026-11-01' of 'shop/sales'"),
+        ("/datasets/shop/sales/versions/2026-11-01/99999999999999999999", 404, "no version 9"),
+        ("/teams/nobody", 404, "no team 'nobody'"),
+        ("/concepts/shop/nothing", 404, "no concept 'nothing' of 'shop'"),
+        ("/entries/nothing", 404, "no entry 'nothing'"),
+        ("/index/nothing", 404, "no entry 'nothing'"),
+        ("/nodes/dataset:no/thing", 404, "no node 'dataset:no/thing'"),
+        ("/products/shop?as_of=2026-10-01", 404, "no product 'shop' as of 2026-10-01"),
+        ("/datasets/shop/sales/lineage?column=nothing", 404, "no column 'nothing' of 'shop/sales'"),
         ("/nowhere", 404, None),
         ("/products?limit=101", 400, "limit"),
         ("/products?limit=0", 400, "limit"),

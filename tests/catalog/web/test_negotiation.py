@@ -14,6 +14,7 @@ from starlette.requests import Request
 from dataproducts.catalog.web import negotiation
 from dataproducts.catalog.web.metadata import Whole
 from dataproducts.errors import BadRequest
+from dataproducts.messages import ColumnOrigin
 from tests.catalog.messages import column, dataset, product
 from tests.catalog.web.client import BROWSER
 
@@ -54,10 +55,23 @@ def test_a_concept_is_skos_and_a_dataset_dcat(site):
 
 
 @pytest.mark.parametrize(
-    "path", ["/teams/team-shop", "/datasets/shop/sales/versions", "/datasets/shop/sales/schema", "/search?q=sales", "/status"]
+    "path",
+    [
+        "/teams/team-shop",
+        "/datasets/shop/sales/versions",
+        "/datasets/shop/sales/versions/2026-11-01/1",
+        "/datasets/shop/sales/schema",
+        "/datasets/shop/sales/lineage",
+        "/datasets/shop/sales/quality",
+        "/search?q=sales",
+        "/status",
+    ],
 )
 def test_other_pages_are_json_too(site, path):
-    assert site.get(path, accept=JSON).json()
+    told = site.get(path, accept=JSON).json()
+    assert told
+    bare, mark, query = path.partition("?")
+    assert site.get(f"{bare}.json{mark}{query}").json() == told
     assert site.get(path, **BROWSER).headers["content-type"].startswith("text/html")
 
 
@@ -82,6 +96,24 @@ def test_a_column_may_be_called_what_looks_like_a_suffix(site):
     assert site.get("/datasets/shop/sales/columns/x.json.json").json()["column"]["name"] == "x.json"
     assert site.get("/datasets/shop/sales/columns/a%2Fb.json").json()["column"]["name"] == "a/b"
     assert site.get("/datasets/shop/sales/columns/y.json").status == 404
+
+
+def test_a_name_that_no_header_can_carry_is_quoted_in_links(site):
+    site.catalog.store.apply([dataset("shop/sales", 10, columns=(column("id"), column("pris €")))])
+    answer = site.get("/datasets/shop/sales/columns/pris%20%E2%82%AC", accept=JSON)
+    assert answer.json()["column"]["name"] == "pris €"
+    assert "</datasets/shop/sales/columns/pris%20%E2%82%AC.ttl>" in answer.headers["link"]
+    lineage = {"pris €": (ColumnOrigin(subject="shop/sales", column="id"), ColumnOrigin(subject="shop/sales", column="pris €"))}
+    site.catalog.store.apply([dataset("shop/stock", 11, columns=(column("id"), column("pris €")), column_lineage=lineage)])
+    edges = site.get("/api/v1/nodes/column:shop/stock/pris%20%E2%82%AC/edges?limit=1")
+    assert edges.headers["link"].startswith("</api/v1/nodes/column%3Ashop/stock/pris%20%E2%82%AC/edges?limit=1&cursor=")
+
+
+def test_an_entry_may_be_called_so_too(site):
+    entry = {"name": "tall.json", "type": "fil", "uri": "https://example.com/tall.json", "title": "Tall"}
+    assert site.write("PUT", "/api/v1/index", entry, "register:shop").status == 201
+    assert "Tall" in site.get("/entries/tall.json", **BROWSER).text
+    assert site.get("/entries/tall.json.json").json()["name"] == "tall.json"
 
 
 def test_a_dataset_whose_product_is_not_published_yet_says_so(site):
@@ -173,6 +205,8 @@ def test_the_atom_feed_tells_the_newest_changes_first(site):
 def test_browsers_can_search_from_their_address_bar(site):
     described = ET.fromstring(site.get("/opensearch.xml").body)
     templates = {url.get("type"): url.get("template") for url in described.iter("{http://a9.com/-/spec/opensearch/1.1/}Url")}
+    icon = described.findtext("{http://a9.com/-/spec/opensearch/1.1/}Image") or ""
+    assert site.get(icon.removeprefix(BASE)).headers["content-type"] == "image/svg+xml"
     assert templates["text/html"] == f"{BASE}/search?q={{searchTerms}}"
     typed = site.get(templates["application/x-suggestions+json"].removeprefix(BASE).replace("{searchTerms}", "sal"))
     assert json.loads(typed.body)[:2] == ["sal", ["Sales"]]
