@@ -181,8 +181,7 @@ def _choose(
     major = int(str(contract).split(".", 1)[0]) if contract is not None else None
     kind = _newest_table(history).kind
     current = history.current(as_of, major)
-    majors = sorted({v.major for v in history.versions()})
-    if major is not None and major not in majors:
+    if major is not None and major not in (majors := sorted({v.major for v in history.versions()})):
         raise UnknownDataset(f"{history.dataset} has nothing under contract {major}; it has {', '.join(map(str, majors)) or 'nothing yet'}")
     if version is not None:
         one = _one_version(history, partition, version)
