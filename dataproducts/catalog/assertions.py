@@ -31,9 +31,9 @@ KINDS = (
 
 OFFERS, HAS_COLUMN, DERIVED_FROM, PUBLISHED_THROUGH = "offers", "has_column", "derived_from", "published_through"
 OWNED_BY, ANSWERED_BY, ABOUT, USES, PROMISES, BROADER = "owned_by", "answered_by", "about", "uses", "promises", "broader"
-MADE = "made"
-LABELS = (OFFERS, HAS_COLUMN, DERIVED_FROM, PUBLISHED_THROUGH, OWNED_BY, ANSWERED_BY, ABOUT, USES, PROMISES, BROADER, MADE)
-"""Labels of edges, read from source to target: a product `offers` a dataset."""
+HAS_VERSION, MADE = "has_version", "made"
+LABELS = (OFFERS, HAS_COLUMN, HAS_VERSION, DERIVED_FROM, PUBLISHED_THROUGH, OWNED_BY, ANSWERED_BY, ABOUT, USES, PROMISES, BROADER, MADE)
+"""Labels of edges, read from source to target: a product `offers` a dataset, a run `made` a version."""
 
 
 @dataclass(frozen=True)

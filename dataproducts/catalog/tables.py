@@ -113,6 +113,7 @@ version = _table(
     sa.Column("profile", Json, nullable=False),
     sa.Column("facts", Json, nullable=False),
     sa.Index("version_by_time", "dataset", "at"),
+    sa.Index("version_by_run", "run", "dataset", "partition", "number", "known_at", "confirmed"),
 )
 delivery = _table(
     "delivery",

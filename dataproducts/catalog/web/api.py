@@ -705,6 +705,8 @@ _HOPS = {"type": "integer", "minimum": 0, "maximum": 20, "default": 1}
 _SUBJECT = Query("subject", "What it is about: `dataset:product/name`, `product:name` or `entry:name`.", required=True)
 _TAG = Query("tag", "Which.", required=True)
 _D = "/datasets/{product}/{dataset}"
+_KIND = Query("kind", "Which; versions come by dataset, partition and number, others by id.", required=True)
+_NODE = "A node of the metadata graph; ids are `kind:key`, of versions `version:product/dataset@partition@number`, of runs `run:id`."
 _WORDS = Query("q", "Words; quotes keep words together, a minus leaves out, OR is either.")
 
 
@@ -763,7 +765,7 @@ OPERATIONS: tuple[Described, ...] = (
     _get("/teams/{team}", "team", team, reading.TeamPage, "A team, its products and datasets.", _AS_OF),
     _get("/concepts/{product}/{concept}", "concept", concept, reading.ConceptPage, "A concept and the columns that are about it.", _AS_OF),
     _get("/entries/{name:path}", "entry", entry, register.EntryPage, "Something registered by hand, with what people have added.", _AS_OF),
-    _get("/nodes", "nodes", nodes, Many(graph.Node), "Nodes of one kind.", Query("kind", "Which.", required=True), _AS_OF, *_PAGED),
+    _get("/nodes", "nodes", nodes, Many(graph.Node), "Nodes of one kind.", _KIND, _AS_OF, *_PAGED),
     _get(
         "/nodes/{id:path}/edges",
         "edges",
@@ -775,7 +777,7 @@ OPERATIONS: tuple[Described, ...] = (
         _AS_OF,
         *_PAGED,
     ),
-    _get("/nodes/{id:path}", "node", node, graph.Node, "A node of the metadata graph; ids are `kind:key`.", _AS_OF),
+    _get("/nodes/{id:path}", "node", node, graph.Node, _NODE, _AS_OF),
     _get(
         "/search",
         "search",

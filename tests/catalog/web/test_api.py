@@ -98,6 +98,18 @@ def test_edges_are_read_in_either_direction(site):
     assert [one["source"] for one in back] == ["dataset:shop/stock"]
 
 
+def test_versions_and_runs_are_nodes_like_others(site):
+    version = "version:shop/sales@2026-11-02@1"
+    assert told(site, f"/nodes/{version}")["body"]["rows"] == 10
+    assert site.get(f"{API}/nodes/{version}?as_of=2026-11-01").status == 404
+    (made,) = told(site, "/nodes/run:run-24/edges?label=made")["items"]
+    assert (made["source"], made["target"], made["valid_to"]) == ("run:run-24", version, None)
+    (used,) = told(site, f"/nodes/{version}/edges")["items"]
+    assert (used["label"], used["target"]) == ("derived_from", "version:shop/stock@2026-11-01@1")
+    labels = [one["label"] for one in told(site, f"/nodes/{version}/edges?direction=in")["items"]]
+    assert labels == ["has_version", "made"]
+
+
 def test_the_past_is_read_as_it_was(any_site):
     later = (column("id"), column("amount", "Decimal(20,2)"))
     any_site.catalog.store.apply([dataset("shop/sales", 10, columns=later, version="2.0.0"), dataset("shop/stock", 12, gone=True)])
@@ -139,7 +151,10 @@ def test_what_was_made_from_a_version_is_told_as_it_was(site):
         ("/datasets/p3/d0/versions?", "partition"),
         ("/datasets/shop/sales/checks?", "at"),
         ("/nodes?kind=column&", "id"),
+        ("/nodes?kind=version&", "id"),
+        ("/nodes?kind=run&", "id"),
         ("/nodes/dataset:p3/d0/edges?", "target"),
+        ("/nodes/dataset:p3/d0/edges?label=has_version&", "target"),
         ("/search?q=id&", "id"),
         ("/changes?", "seq"),
     ],
