@@ -29,6 +29,7 @@ from dataproducts.catalog.web.security import Guarded
 from dataproducts.erasure.wire import Erasure
 from dataproducts.errors import BadRequest
 from dataproducts.messages import MAX_BATCH, Message
+from dataproducts.product_facts import AccessLevel, PersonalData
 
 ROOT = "/api/v1"
 MOST = 100
@@ -358,6 +359,8 @@ def datasets(request: Request) -> Response:
     """Datasets by name."""
     filters = {name: value for name in _FILTERS if (value := request.query_params.get(name))}
     now = _catalog(request).now
+    negotiation.one_of(request, "access", tuple(AccessLevel))
+    negotiation.one_of(request, "personal", tuple(PersonalData))
     negotiation.one_of(request, "freshness", ("fresh", "late", "never", "none"))
     negotiation.one_of(request, "quality", ("passing", "warning", "failing", "unchecked"))
     return _page(

@@ -289,6 +289,8 @@ def test_the_feed_is_followed_without_gaps(any_site):
         ("/datasets/shop/sales?as_of=2026-13-40", 400, "as_of"),
         ("/datasets/shop/sales?as_of=0001-01-01T00:00%2B14:00", 400, "as_of"),
         ("/datasets/shop/sales/lineage?up=99", 400, "up"),
+        ("/datasets?access=opne", 400, "access is 'opne'; it is one of open, "),
+        ("/datasets?personal=some", 400, "personal is 'some'; it is one of none, "),
         ("/nodes", 400, "kind"),
         ("/nodes?kind=thing", 400, "kind"),
         ("/nodes/dataset:shop/sales/edges?direction=sideways", 400, "direction"),
