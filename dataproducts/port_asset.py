@@ -9,7 +9,7 @@ import dagster as dg
 
 from dataproducts import settings
 from dataproducts.dataset import PREFIX, Dataset, Declaration, partition_keys
-from dataproducts.errors import DeclarationError, PortError, PortUnavailable
+from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
 from dataproducts.masking import hidden
@@ -20,6 +20,10 @@ from dataproducts.product_facts import RUNTIME
 
 ARRIVED = "arrived"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+ATTENDED = f"{PREFIX}attended"
+"""Tag of a run that a command waits for. It is told at once what is wrong: Dagster hears no interrupt while it waits to try again."""
+PASSING = "passing"
+"""What a failure's metadata has where the same may succeed later."""
 
 
 class PortAsset(dg.AssetsDefinition):
@@ -169,8 +173,11 @@ def _run(context: dg.AssetExecutionContext, dataset: Dataset, port: OutputPort) 
             there = {partition: known[partition, number] for partition, number in newest.items()}
             wanted = [there[p] for p in asked if p in there]
             comparison = session.compare(list(dict.fromkeys([*wanted, *report.versions])), full=False)
-    except PortError as error:
-        raise dg.Failure(str(error), allow_retries=isinstance(error, PortUnavailable)) from error
+    except (PortError, ConfigurationError) as error:
+        passing = isinstance(error, PortUnavailable)
+        raise dg.Failure(
+            str(error), metadata={PASSING: True} if passing else None, allow_retries=passing and ATTENDED not in context.run.tags
+        ) from error
     told = _told(report)
     for version in {v.partition: v for v in report.versions if v.partition not in asked}.values():
         context.log_event(_materialization(key, d, version, told))
