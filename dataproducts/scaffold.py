@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import os
 import re
 import shutil
 from datetime import date, timedelta
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -45,10 +46,22 @@ def new_location(folder: Path, name: str, today: date, pattern: Pattern = "simpl
     _refuse(name, folder)
     said = {
         "LOCATION_NAME": re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or name,
-        "KIT_VERSION": version("dataproducts"),
+        "KIT_REQUIREMENT": _requirement(),
     }
     around = {folder / path: _text(f"location/{template}", said) for template, path in _OF_A_LOCATION.items()}
     return _write(folder, _product(name, folder, today, pattern), around)
+
+
+def _requirement() -> str:
+    """This package as a location asks for it: from where it was installed, which need not be an index."""
+    own = distribution("dataproducts")
+    origin = json.loads(own.read_text("direct_url.json") or "{}")
+    if not origin:
+        return f"dataproducts[examples]>={own.version}"
+    url = origin["url"]
+    if repository := origin.get("vcs_info"):
+        url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+    return f"dataproducts[examples] @ {url}"
 
 
 def product_name(text: str) -> str:

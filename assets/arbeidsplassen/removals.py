@@ -17,6 +17,10 @@ from assets.arbeidsplassen.datasets import product, stillingshendelser
 DAILY = 24 * 3600
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def taken_down() -> dict[str, list[str]]:
     """The events of ads that are not shown any more, as far as they still hold what they came with.
 
@@ -29,7 +33,7 @@ def taken_down() -> dict[str, list[str]]:
     place = ["kafka_partisjon", "kafka_offset"]
     columns = ["uuid", *place, "kafka_tidspunkt", "status", "synlighet", "utloeper"]
     every = history.scan(versions, [*columns, "melding"]).with_columns(held=pl.col("melding") != "{}").drop("melding")
-    found = ads.taken_down(every.unique([*place, "held"]), datetime.now(UTC)).filter("held").select(place).unique()
+    found = ads.taken_down(every.unique([*place, "held"]), _now()).filter("held").select(place).unique()
     keys = history.collecting(versions, found.sort(place))
     name = stillingshendelser.contract.dataset
     return {name: [json.dumps(row) for row in keys.iter_rows(named=True)]} if keys.height else {}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -81,6 +84,31 @@ def test_a_location_has_the_shape_of_any_other(tmp_path: Path) -> None:
     assert 'name = "coffee"' in (tmp_path / "coffee/pyproject.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("origin", "asked_for"),
+    [
+        (None, "dataproducts[examples]>=9.9"),
+        ({"url": "file:///src/kit", "dir_info": {"editable": True}}, "dataproducts[examples] @ file:///src/kit"),
+        (
+            {"url": "https://git.example.com/kit.git", "vcs_info": {"vcs": "git", "commit_id": "a1b2"}},
+            "dataproducts[examples] @ git+https://git.example.com/kit.git@a1b2",
+        ),
+        ({"url": "file:///kit-9.9-py3-none-any.whl", "archive_info": {}}, "dataproducts[examples] @ file:///kit-9.9-py3-none-any.whl"),
+    ],
+)
+def test_a_location_takes_the_package_from_where_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: dict[str, Any] | None, asked_for: str
+) -> None:
+    information = tmp_path / "dataproducts-9.9.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: dataproducts\nVersion: 9.9\n")
+    if origin is not None:
+        (information / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert init(str(tmp_path / "coffee"))[0] == 0
+    assert tomllib.loads((tmp_path / "coffee/pyproject.toml").read_text())["project"]["dependencies"] == [asked_for]
+
+
 def test_what_is_next_can_be_copied_whatever_the_folder_is_called(tmp_path: Path) -> None:
     said = init(str(tmp_path / "Our Products"))[1]
     assert f"  cd '{tmp_path / 'Our Products'}'\n" in said
@@ -113,7 +141,7 @@ def test_templates_leave_no_word_to_be_filled_in(tmp_path: Path, pattern: str) -
         "FIRST_TEMPERATURE",
         "SCHEMA_FILE",
         "LOCATION_NAME",
-        "KIT_VERSION",
+        "KIT_REQUIREMENT",
     )
     for path in (tmp_path / "x").rglob("*"):
         if path.is_file() and path.suffix != ".json":

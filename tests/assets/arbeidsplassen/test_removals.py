@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import dataproducts as dp
-from assets.arbeidsplassen import ads
+from assets.arbeidsplassen import ads, removals
 from assets.arbeidsplassen.datasets import product, stillinger, stillingshendelser
 from assets.arbeidsplassen.removals import taken_down
 from assets.arbeidsplassen.sandbox import World
@@ -20,6 +20,12 @@ from tests.assets.arbeidsplassen.messages import EPOCH, records
 from tests.erasure.searching import found_in
 
 DAYS = [EPOCH, EPOCH + timedelta(days=1)]
+NOW = datetime.combine(EPOCH + timedelta(days=20), time(12), UTC)  # some ads have expired, and some have not
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removals, "_now", lambda: NOW)
 
 
 @pytest.fixture
@@ -70,7 +76,7 @@ def test_people_of_ads_that_were_taken_down_go_from_the_history_and_stay_away(
 ) -> None:
     history = stillingshendelser.history()
     before = history.collect(history.versions())
-    over = ads.taken_down(before.lazy(), datetime.now(UTC)).collect()
+    over = ads.taken_down(before.lazy(), NOW).collect()
     still = before.join(over, on="uuid", how="anti")
     gone = people(over) - people(still)
     assert gone
@@ -100,7 +106,7 @@ def test_an_ad_that_is_published_again_keeps_what_it_comes_with(
     two_days: Any, sensor: dg.SensorDefinition, persistent: dg.DagsterInstance, store: Any
 ) -> None:
     history = stillingshendelser.history()
-    over = ads.taken_down(history.scan(history.versions()), datetime.now(UTC)).collect()
+    over = ads.taken_down(history.scan(history.versions()), NOW).collect()
     assert sensor.job.execute_in_process(instance=persistent).success
     world = World(epoch=EPOCH, births=40)
     world.advance(DAYS[-1])
