@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from dataproducts import settings
 from dataproducts.dataset import PREFIX, Dataset, Declaration, partition_keys
-from dataproducts.errors import DeclarationError, PortError, PortUnavailable
+from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
 from dataproducts.history.ledger import UNPARTITIONED, Version
 from dataproducts.history.store import DatasetHistory
 from dataproducts.masking import hidden
@@ -20,6 +21,10 @@ from dataproducts.product_facts import RUNTIME
 
 ARRIVED = "arrived"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+ATTENDED = f"{PREFIX}attended"
+"""Tag of a run that a command waits for. It is told at once what is wrong: Dagster hears no interrupt while it waits to try again."""
+PASSING = "passing"
+"""What a failure's metadata has where the same may succeed later."""
 
 
 class PortAsset(dg.AssetsDefinition):
@@ -67,10 +72,12 @@ class PortAsset(dg.AssetsDefinition):
         """What to do where something else is at the other end than was delivered."""
         return self.port.remedy(offered(self.declaration))
 
-    def compare(self, resources: Mapping[str, Any], full: bool) -> tuple[Comparison, Sequence[Version]]:
-        """Hold all that was delivered against what the dataset has; and the versions that would be delivered next.
+    def compare(
+        self, resources: Mapping[str, Any], full: bool, since: datetime | None = None
+    ) -> tuple[Comparison, Sequence[Version], Sequence[Version]]:
+        """Hold all that was delivered against what the dataset has; the versions that would be delivered next; those under way.
 
-        Raises PortError or PortUnavailable.
+        What has been known only `since` then is under way, and not waited for yet. Raises PortError or PortUnavailable.
         """
         history = DatasetHistory(settings.lake(), self.declaration.contract.dataset)
         versions = history.versions()
@@ -79,8 +86,18 @@ class PortAsset(dg.AssetsDefinition):
         arrived = [v for v in versions if (v.partition, v.number) in delivered.versions]
         with self.port.open(offered(self.declaration), history, resources, "reconcile") as session:
             session.prepare()
-            waiting = journal.batch(journal.open, versions).versions if journal.open else session.next_batch(delivered, versions)
-            return (session.compare(arrived, full) if arrived else Comparison(0, 0)), waiting
+            begun = journal.batch(journal.open, versions).versions if journal.open else ()
+            waiting = [v for v in begun or session.next_batch(delivered, versions) if _is_old(v, since)]
+            if not waiting:  # what is old may be due after what is new; a port that passes versions over may have a newer one
+                old = [v for v in versions if _is_old(v, since) and delivered.newest.get(v.partition, 0) < v.number]
+                waiting = [v for v in session.next_batch(delivered, old) if _is_old(v, since)]
+            next_ones = {(v.partition, v.number): v for v in [*begun, *session.next_batch(delivered, versions)]}
+            under_way = [v for v in next_ones.values() if not _is_old(v, since)]
+            return (session.compare(arrived, full) if arrived else Comparison(0, 0)), waiting, under_way
+
+
+def _is_old(version: Version, since: datetime | None) -> bool:
+    return since is None or version.known_at <= since
 
 
 def offered(d: Declaration) -> Offered:
@@ -169,8 +186,11 @@ def _run(context: dg.AssetExecutionContext, dataset: Dataset, port: OutputPort) 
             there = {partition: known[partition, number] for partition, number in newest.items()}
             wanted = [there[p] for p in asked if p in there]
             comparison = session.compare(list(dict.fromkeys([*wanted, *report.versions])), full=False)
-    except PortError as error:
-        raise dg.Failure(str(error), allow_retries=isinstance(error, PortUnavailable)) from error
+    except (PortError, ConfigurationError) as error:
+        passing = isinstance(error, PortUnavailable)
+        raise dg.Failure(
+            str(error), metadata={PASSING: True} if passing else None, allow_retries=passing and ATTENDED not in context.run.tags
+        ) from error
     told = _told(report)
     for version in {v.partition: v for v in report.versions if v.partition not in asked}.values():
         context.log_event(_materialization(key, d, version, told))

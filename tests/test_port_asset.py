@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 import dataproducts as dp
-from dataproducts.errors import DeclarationError, PortError, PortUnavailable
+from dataproducts.errors import ConfigurationError, DeclarationError, PortError, PortUnavailable
+from dataproducts.port_asset import ATTENDED
 from dataproducts.ports.port import Batch
 from tests.conftest import Recorded
 from tests.ports.shelf import Shelf
@@ -132,6 +133,31 @@ def test_what_another_run_left_open_is_told_of_too(product: Any, shelf: Shelf, m
     assert run.success
     assert standing(shelf) == [("2026-01-02", 1, 2), ("2026-01-05", 1, 5)]
     assert {day for asset, day in run.events if asset == "shop/sales/shelf"} == {"2026-01-02", "2026-01-05"}
+
+
+@pytest.mark.parametrize(
+    ("error", "tags", "tries"),
+    [
+        (PortUnavailable("shop/sales: the shelf does not answer; run again"), {}, 2),
+        (PortUnavailable("shop/sales: the shelf does not answer; run again"), {ATTENDED: "yes"}, 1),
+        (PortError("shop/sales: the shelf is full; take something off it"), {}, 1),
+        (ConfigurationError("SHELF_HEIGHT has 'tall', which is no height; write it in metres"), {}, 1),
+    ],
+)
+def test_only_what_may_pass_is_tried_again_and_not_while_somebody_waits(
+    error: Exception, tags: dict[str, str], tries: int, product: Any, shelf: Shelf, instance: Any
+) -> None:
+    tried = []
+
+    def refuse(batch: Batch) -> None:
+        tried.append(batch)
+        raise error
+
+    defs = declare(product, replace(shelf, before=refuse))
+    assets = [one for one in defs.assets if isinstance(one, dg.AssetsDefinition)]
+    run = dg.materialize(assets, partition_key="2026-01-02", tags=tags, instance=instance, resources=defs.resources, raise_on_error=False)
+    assert not run.success
+    assert len(tried) == tries
 
 
 def test_an_idle_port_writes_nowhere_and_says_so(product: Any, shelf: Shelf, materialize: Any) -> None:

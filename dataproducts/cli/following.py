@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.cli.partitions import runs
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from dataproducts.dataset import Dataset
     from dataproducts.port_asset import PortAsset
     from dataproducts.product import DataProduct
+
+
+WAITS = (30.0, 60.0, 120.0)
+"""Seconds before a port is tried again whose other end was away."""
 
 
 class Following:
@@ -52,8 +57,20 @@ class Following:
                 continue
             one_by_one = Runs(dataset, self.instance, self.say, port)
             for keys in self._in_order(dataset, wanted[key]):
-                for outcome in one_by_one.run(keys):
+                for outcome in self._again(one_by_one, keys):
                     yield "/".join(key.path), outcome
+
+    def _again(self, one_by_one: Runs, keys: Sequence[str]) -> list[Outcome]:
+        """What a run gives, tried again as the daemon would; here an interrupt ends the wait."""
+        outcomes = one_by_one.run(keys)
+        for seconds in WAITS:
+            passing = next((o.error for o in outcomes if o.passing), None)
+            if passing is None:
+                break
+            self.say(f"{passing}; trying again in {seconds:g} seconds")
+            time.sleep(seconds)
+            outcomes = one_by_one.run(keys)
+        return outcomes
 
     def _in_order(self, dataset: Dataset, wanted: set[str]) -> list[list[str]]:
         """The partitions of each run: neighbours together, as many as the dataset allows."""

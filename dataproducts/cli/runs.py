@@ -30,7 +30,7 @@ UNCUT = ""
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a partition; `error` is one sentence, and then there is no version."""
+    """What became of a partition; `error` is one sentence, and then there is no version; `passing`: the same may succeed later."""
 
     partition: str
     state: State
@@ -38,6 +38,7 @@ class Outcome:
     rows: int | None = None
     refused: int | None = None
     error: str | None = None
+    passing: bool = False
 
 
 @contextmanager
@@ -72,9 +73,11 @@ class Runs:
         """Materialize partitions in one run, or the whole of a dataset without partitions (no keys)."""
         import dagster as dg
 
-        tags = {}
+        from dataproducts.port_asset import ATTENDED, PASSING
+
+        tags = {ATTENDED: "yes"}
         if len(keys) > 1:
-            tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+            tags |= {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         result = self.job.execute_in_process(
             instance=self.instance,
             asset_selection=[self.key],
@@ -85,7 +88,7 @@ class Runs:
         )
         stored: dict[str, Outcome] = {}
         failures: dict[str, str] = {}
-        sentence = "the run failed"
+        sentence, passing = "the run failed", False
         # not result.all_events: what a failing run has stored is in the event log only
         for entry in self.instance.all_logs(result.run_id):
             event = entry.dagster_event
@@ -96,11 +99,13 @@ class Runs:
                 stored[outcome.partition] = outcome
             elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
                 sentence, failures = _failure(event.step_failure_data)
+                given = event.step_failure_data.user_failure_data
+                passing = given is not None and PASSING in given.metadata
             elif event.event_type == dg.DagsterEventType.RUN_FAILURE and sentence == "the run failed":
                 sentence = _told(event.job_failure_data.error)
         if result.success:  # a port has nothing to do for what it has passed over
             stored = {**{k: Outcome(k, "unchanged") for k in keys or [UNCUT]}, **stored}
-        outcomes = [stored.pop(k) if k in stored else self._failed(k, failures, sentence) for k in keys or [UNCUT]]
+        outcomes = [stored.pop(k) if k in stored else self._failed(k, failures, sentence, passing) for k in keys or [UNCUT]]
         return [*outcomes, *stored.values()]
 
     def _stored(self, materialization: dg.AssetMaterialization, keys: Sequence[str]) -> Outcome:
@@ -120,11 +125,11 @@ class Runs:
 
         return Quarantine(settings.lake(), self.dataset.contract.dataset).rows(key or UNPARTITIONED, only_open=True).height
 
-    def _failed(self, key: str, failures: dict[str, str], sentence: str) -> Outcome:
+    def _failed(self, key: str, failures: dict[str, str], sentence: str, passing: bool) -> Outcome:
         name = self.dataset.contract.dataset
         where = f"{name}: partition {key!r}: " if key else f"{name}: "
         error = failures.get(key, sentence)
-        return Outcome(key, "failed", error=error if error.startswith(name) else where + error)
+        return Outcome(key, "failed", error=error if error.startswith(name) else where + error, passing=passing)
 
 
 def told_logger(say: Callable[[str], None]) -> dg.LoggerDefinition:

@@ -154,10 +154,12 @@ def _attended(run: Callable[[], list[str]], greet: Callable[[], object]) -> list
 
 
 def _run(repository: Any, instance: Any, span: _Span) -> list[str]:
+    from dataproducts.port_asset import ATTENDED
+
     result = repository.get_job("__ASSET_JOB").execute_in_process(
         instance=instance,
         partition_key=span.partition,
-        tags={_BY: "up", **span.tags},
+        tags={_BY: "up", ATTENDED: "yes", **span.tags},
         asset_selection=span.assets,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

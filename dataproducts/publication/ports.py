@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import PortError
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from dataproducts.port_asset import PortAsset
     from dataproducts.product import DataProduct
 
+ON_ITS_WAY = timedelta(minutes=10)
+"""What has been known for less has had no time for the port's own run, and is under way."""
+
 
 @dataclass(frozen=True)
 class Found:
     """What was found at one port, and in sentences what differs. `idle`: why the port writes nowhere here; then there is no proof.
 
-    `remedy` says what to do, as the end of a sentence, where something is to be delivered or something else is there.
+    `under_way`: versions that are too young to be waited for. `remedy` says what to do, as the end of a sentence, where something is to
+    be delivered or something else is there.
     """
 
     dataset: str
@@ -27,6 +32,7 @@ class Found:
     differences: tuple[str, ...] = ()
     idle: str | None = None
     remedy: str = ""
+    under_way: int = 0
 
     @property
     def is_equal(self) -> bool:
@@ -34,12 +40,14 @@ class Found:
         return self.proof is None or not (self.proof.differences or self.proof.waiting or self.proof.problem)
 
 
-def compared(products: Mapping[str, DataProduct], resources: Mapping[str, Any], *, full: bool) -> Iterator[Found]:
+def compared(
+    products: Mapping[str, DataProduct], resources: Mapping[str, Any], *, full: bool, now: datetime | None = None
+) -> Iterator[Found]:
     """Every port of every dataset, one after the other; `full` reads back what was delivered. `resources` are initialized ones."""
     for name in sorted(products):
         for ports in products[name].ports.values():
             for one in ports:
-                yield _compared(one, {key: resources[key] for key in one.port.resources()}, full)
+                yield _compared(one, {key: resources[key] for key in one.port.resources()}, full, now or datetime.now(UTC))
 
 
 def resource_keys(products: Mapping[str, DataProduct]) -> set[str]:
@@ -47,12 +55,12 @@ def resource_keys(products: Mapping[str, DataProduct]) -> set[str]:
     return {key for p in products.values() for ports in p.ports.values() for one in ports for key in one.port.resources()}
 
 
-def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool) -> Found:
+def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool, now: datetime) -> Found:
     dataset, port = one.declaration.contract.dataset, one.port.name
     if (idle := one.port.idle()) is not None:
         return Found(dataset, port, idle=idle)
     try:
-        comparison, waiting = one.compare(resources, full)
+        comparison, waiting, under_way = one.compare(resources, full, now - ON_ITS_WAY)
     except PortError as error:
         return Found(dataset, port, PortProof(dataset=dataset, port=port, versions=0, rows=0, problem=str(error)[:2_000]), (str(error),))
     differences = [f"{dataset}, {port}: {difference.text}" for difference in comparison.differences]
@@ -69,4 +77,4 @@ def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool) -> Found
         waiting=len(waiting),
         differences=len(comparison.differences),
     )
-    return Found(dataset, port, proof, tuple(differences), remedy=remedy)
+    return Found(dataset, port, proof, tuple(differences), remedy=remedy, under_way=len(under_way))

@@ -179,6 +179,7 @@ def reconcile(
     details += [f"{b.dataset} {b.partition}: {b.why}, the catalog {f'version {b.has}' if b.has else 'none'}" for b in found.behind]
     details += found.remarks
     details += [text for port in ports for text in port.differences]
+    details += [f"{port.dataset}, {port.port}: {port.under_way} under way" for port in ports if port.under_way]
     if found.on_their_way:
         details.insert(0, f"{found.on_their_way} are younger than {ON_ITS_WAY.seconds // 60} minutes, and on their way")
     if len(details) > _DETAILS:
@@ -247,6 +248,7 @@ def reconciliation(
                 passed=not proof.behind and not proof.missing and all(port.is_equal for port in ports),
                 description=sentence(proof),
                 metadata={**figures, "ports compared": len(proof.ports)}
+                | ({"under way to ports": moving} if (moving := sum(port.under_way for port in ports)) else {})
                 | ({"details": dg.MarkdownMetadataValue("\n".join(f"- {text}" for text in proof.details))} if proof.details else {}),
             )
 

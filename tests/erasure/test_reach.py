@@ -160,7 +160,7 @@ def test_published_files_lose_them_by_the_same_erasure(product: Any, materialize
     assert {p.place: p.removed for p in report.places}["shop/customers/package"] == 1
     assert found_in(home / "packages", GONE) == []
     assert found_in(Path(lake), GONE) == []
-    comparison, waiting = port.compare({}, True)
+    comparison, waiting, _ = port.compare({}, True)
     assert (comparison.versions, comparison.rows, comparison.differences, list(waiting)) == (1, 1, (), [])
 
 

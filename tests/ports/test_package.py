@@ -342,5 +342,5 @@ def test_it_is_an_asset_that_follows_its_dataset(product: Any, materialize: Any,
         ("arrived", True)
     ]
     assert (home / "packages/shop/towns/-/v1/towns.csv").read_text() == "town\nVestly\n"
-    comparison, waiting = port.compare({}, True)
+    comparison, waiting, _ = port.compare({}, True)
     assert (comparison.versions, comparison.rows, comparison.differences, list(waiting)) == (1, 1, (), [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from dataproducts.cli.reconcile import reconcile
 from dataproducts.errors import PortError
 from dataproducts.messages import Arrival, CheckResult, Definition, Failure
 from dataproducts.ports.port import Batch
+from dataproducts.publication import ports as at_ports
 from dataproducts.publication import reconcile as work
 from dataproducts.publication.sensor import Publication
 from tests.ports.shelf import Shelf
@@ -88,6 +89,7 @@ def command(shop: Any, catalog: Memory, log: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(dg.DagsterInstance, "get", classmethod(lambda _: log))
     monkeypatch.setattr(log, "__exit__", lambda *_: None, raising=False)
     monkeypatch.setattr(work, "ON_ITS_WAY", timedelta(0))
+    monkeypatch.setattr(at_ports, "ON_ITS_WAY", timedelta(0))
     group = Commands("dataproducts", commands={"reconcile": reconcile})
 
     def run(*arguments: str) -> Result:
@@ -126,7 +128,7 @@ def test_reconcile_shows_every_port_and_passes_where_all_is_equal(command: Any, 
     assert materialize("2026-01-03")
     done = command()
     assert done.exit_code == 0, done.output
-    assert ["shop/sales/shelf", "2", "5", "0", "0"] in [line.split() for line in done.stdout.splitlines()]
+    assert ["shop/sales/shelf", "2", "5", "0", "0", "0"] in [line.split() for line in done.stdout.splitlines()]
     assert "ports: 1 equal" in done.stdout
     assert [(one.port, one.versions, one.rows, one.differences) for one in catalog.proof.ports] == [("shelf", 2, 5, 0)]
 
@@ -139,6 +141,54 @@ def test_reconcile_names_what_is_not_delivered_yet_and_what_to_do(command: Any, 
     assert "materialize shop/sales/shelf" in done.stderr
     assert materialize("2026-01-02", SHELF)
     assert command().exit_code == 0
+
+
+def test_what_was_made_moments_ago_is_under_way_and_nothing_to_fail_for(
+    command: Any, materialize: Any, catalog: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_ports, "ON_ITS_WAY", timedelta(minutes=10))
+    assert materialize("2026-01-02", dg.AssetKey(["shop", "sales"]))
+    done = command()
+    assert done.exit_code == 0, done.output
+    assert ["shop/sales/shelf", "0", "0", "0", "1", "0"] in [line.split() for line in done.stdout.splitlines()]
+    assert "still to be delivered" not in done.stderr
+    assert catalog.proof.ports[0].waiting == 0
+    assert "shop/sales, shelf: 1 under way" in catalog.proof.details
+
+
+def test_a_version_is_under_way_for_ten_minutes_and_then_waited_for(shop: Any, materialize: Any) -> None:
+    assert materialize("2026-01-02", dg.AssetKey(["shop", "sales"]))
+    assert materialize("2026-01-03", dg.AssetKey(["shop", "sales"]))
+    first, second = sorted(version.known_at for version in shop.datasets["sales"].history().versions())
+
+    def at(moment: datetime) -> tuple[int, int, bool]:
+        (found,) = at_ports.compared({"shop": shop}, {"bracket": "steel"}, full=False, now=moment)
+        assert found.proof is not None
+        return found.proof.waiting, found.under_way, found.is_equal
+
+    grace = timedelta(minutes=10)
+    assert at(second) == (0, 2, True)
+    assert at(first + grace) == (1, 1, False)
+    assert at(second + grace) == (2, 0, False)
+
+
+def test_the_hourly_check_passes_while_all_that_is_missing_is_under_way(
+    shop: Any, materialize: Any, log: Any, catalog: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset, reconciled, *_, hourly, _, _, _ = work.reconciliation({"shop": shop}, catalog, "here")
+    defs = dg.Definitions(assets=[asset], asset_checks=[reconciled], jobs=[hourly], resources={"bracket": "steel"})
+    assert materialize("2026-01-02", dg.AssetKey(["shop", "sales"]))
+    Publication({"shop": shop}, catalog, "here").tick(log, None)
+
+    def evaluation() -> Any:
+        (found,) = defs.resolve_job_def("reconcile_catalog").execute_in_process(instance=log).get_asset_check_evaluations()
+        return found
+
+    young = evaluation()
+    assert (young.passed, young.metadata["under way to ports"].value) == (True, 1)
+    monkeypatch.setattr(at_ports, "ON_ITS_WAY", timedelta(0))
+    old = evaluation()
+    assert (old.passed, "under way to ports" in old.metadata) == (False, False)
 
 
 @pytest.mark.parametrize(("harm", "times"), [(lambda lines: [], 0), (lambda lines: lines * 2, 2)], ids=["lost", "doubled"])

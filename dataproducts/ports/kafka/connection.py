@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _LOGGER.addHandler(logging.NullHandler())
 
 BROKERS = "KAFKA_BROKERS"
 CERTIFICATE, PRIVATE_KEY, AUTHORITY = "KAFKA_CERTIFICATE_PATH", "KAFKA_PRIVATE_KEY_PATH", "KAFKA_CA_PATH"
+_ADDRESS = re.compile(r"(\w+://)?(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):\d{1,5}")
 TIMEOUT = 10.0
 """Seconds that a broker has to answer a question."""
 
@@ -43,7 +45,7 @@ class Brokers:
 
     @classmethod
     def from_environment(cls, addresses: str = "") -> Brokers:
-        """As nais sets the variables. Raises ConfigurationError where one is missing or names a file that is not there."""
+        """As nais sets the variables. Raises ConfigurationError where one is missing, names a file that is not there, or is no address."""
         given = {name: os.environ.get(name, "") for name in (CERTIFICATE, PRIVATE_KEY, AUTHORITY)}
         if any(given.values()):
             for name, path in given.items():
@@ -53,6 +55,11 @@ class Brokers:
                 if not Path(path).is_file():
                     raise ConfigurationError(f"{name} names a file that is not there; it has to be one that nais mounts for `kafka.pool`")
         where = addresses or settings.required(BROKERS, "the brokers' addresses, as host:port,host:port")
+        for address in where.split(","):
+            if not _ADDRESS.fullmatch(address.strip()):
+                raise ConfigurationError(
+                    f"{BROKERS} has {address.strip()!r}, which is no address with a port; write it as host:port,host:port"
+                )
         return cls(where, *(path or None for path in given.values()))
 
     def configuration(self, **more: Any) -> dict[str, Any]:

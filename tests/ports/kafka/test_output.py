@@ -392,6 +392,19 @@ def test_credentials_that_are_not_whole_are_refused(monkeypatch: pytest.MonkeyPa
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize("addresses", ["foo", "broker:9092,foo", "broker:", ":9092", "broker:9092,", "broker:port"])
+def test_an_address_without_a_port_is_refused_at_once(addresses: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BROKERS", addresses)
+    with pytest.raises(ConfigurationError, match=r"KAFKA_BROKERS has '.*', .*; write it as host:port,host:port$"):
+        Brokers.from_environment()
+
+
+@pytest.mark.parametrize("addresses", ["localhost:9092", "b-1.nav:26484, b-2.nav:26484", "[::1]:9092", "SSL://broker_1:9092"])
+def test_addresses_with_ports_are_taken(addresses: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BROKERS", addresses)
+    assert Brokers.from_environment().addresses == addresses
+
+
 @pytest.mark.parametrize("environment", ["local", "gcp"])
 def test_without_brokers_nothing_is_connected_to(environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_BROKERS", raising=False)
