@@ -22,7 +22,7 @@ from dataproducts.product_facts import RUNTIME
 ARRIVED = "arrived"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 ATTENDED = f"{PREFIX}attended"
-"""Tag of a run that a command waits for. It is told at once what is wrong: Dagster hears no interrupt while it waits to try again."""
+"""Tag of a run that a command waits for, and tells at once what is wrong; Dagster would wait minutes between its tries."""
 PASSING = "passing"
 """What a failure's metadata has where the same may succeed later."""
 

@@ -73,14 +73,13 @@ def _show(ports: Sequence[Found]) -> None:
             one.proof.versions if one.proof else None,
             one.proof.rows if one.proof else None,
             one.proof.waiting if one.proof else None,
-            one.under_way,
             one.proof.differences if one.proof else None,
         ]
         for one in ports
         if one.idle is None
     ]
     if rows:
-        counts = [Heading(name, "right") for name in ("versions", "rows", "waiting", "under way", "differences")]
+        counts = [Heading(name, "right") for name in ("versions", "rows", "waiting", "differences")]
         tables.show([Heading("port", keep=True), *counts], rows)
     for one in ports:
         for text in one.differences[:20]:

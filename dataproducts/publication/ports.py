@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dataproducts.errors import PortError
 from dataproducts.messages import PortProof
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dataproducts.port_asset import PortAsset
     from dataproducts.product import DataProduct
-
-ON_ITS_WAY = timedelta(minutes=10)
-"""What has been known for less has had no time for the port's own run, and is under way."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,16 @@ class Found:
 
 
 def compared(
-    products: Mapping[str, DataProduct], resources: Mapping[str, Any], *, full: bool, now: datetime | None = None
+    products: Mapping[str, DataProduct], resources: Mapping[str, Any], *, full: bool, since: datetime | None = None
 ) -> Iterator[Found]:
-    """Every port of every dataset, one after the other; `full` reads back what was delivered. `resources` are initialized ones."""
+    """Every port of every dataset, one after the other; `full` reads back what was delivered. `resources` are initialized ones.
+
+    What has been known only `since` then is under way; None: nothing is.
+    """
     for name in sorted(products):
         for ports in products[name].ports.values():
             for one in ports:
-                yield _compared(one, {key: resources[key] for key in one.port.resources()}, full, now or datetime.now(UTC))
+                yield _compared(one, {key: resources[key] for key in one.port.resources()}, full, since)
 
 
 def resource_keys(products: Mapping[str, DataProduct]) -> set[str]:
@@ -55,12 +56,12 @@ def resource_keys(products: Mapping[str, DataProduct]) -> set[str]:
     return {key for p in products.values() for ports in p.ports.values() for one in ports for key in one.port.resources()}
 
 
-def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool, now: datetime) -> Found:
+def _compared(one: PortAsset, resources: Mapping[str, Any], full: bool, since: datetime | None) -> Found:
     dataset, port = one.declaration.contract.dataset, one.port.name
     if (idle := one.port.idle()) is not None:
         return Found(dataset, port, idle=idle)
     try:
-        comparison, waiting, under_way = one.compare(resources, full, now - ON_ITS_WAY)
+        comparison, waiting, under_way = one.compare(resources, full, since)
     except PortError as error:
         return Found(dataset, port, PortProof(dataset=dataset, port=port, versions=0, rows=0, problem=str(error)[:2_000]), (str(error),))
     differences = [f"{dataset}, {port}: {difference.text}" for difference in comparison.differences]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ON_ITS_WAY = timedelta(minutes=2)
 """What is younger has not had its tick yet, and is not behind."""
+TO_A_PORT = timedelta(minutes=10)
+"""What is younger has had no time for the port's own run: the scheduled checks count it as under way."""
 _DETAILS = 100
 
 
@@ -241,7 +243,7 @@ def reconciliation(
         def held_against(context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - Dagster reads the annotation as text
             at_hand = target() if callable(target) else target
             resources = {key: getattr(context.resources, key) for key in resource_keys(products)}
-            ports = list(compared(products, resources, full=full))
+            ports = list(compared(products, resources, full=full, since=datetime.now(UTC) - TO_A_PORT))
             proof = reconcile(context.instance, products, at_hand, location, ports=ports)
             figures = {"compared": proof.compared, "behind": proof.behind, "missing": proof.missing, "given up": proof.dead}
             return dg.AssetCheckResult(
