@@ -102,16 +102,25 @@ def column_node(request: Request) -> Node:
 
 def concept_node(request: Request) -> Node:
     """A concept as SKOS."""
+    try:
+        return skos.concept(request.path_params["concept"], _product(request), _addresses(request))
+    except KeyError:
+        raise absent(request.path_params, negotiation.as_of(request)) from None
+
+
+def glossary_node(request: Request) -> Node:
+    """All concepts of a product as SKOS, with the scheme they are in."""
+    return skos.glossary(_product(request), _addresses(request))
+
+
+def _product(request: Request) -> ProductBody:
     catalog: Catalog = request.app.state.catalog
     as_of = negotiation.as_of(request)
     with catalog.database.reading() as connection:
         found = reading.product(connection, request.path_params["product"], as_of)
     if found is None:
         raise absent(request.path_params, as_of)
-    try:
-        return skos.concept(request.path_params["concept"], found.body, catalog.addresses)
-    except KeyError:
-        raise absent(request.path_params, as_of) from None
+    return found.body
 
 
 def _linked(node: Callable[[Request], Node]) -> dict[str, Endpoint]:
@@ -133,6 +142,7 @@ RESOURCES = (
     Resource("product", "/products/{product}", {JSON: api.product, **_linked(product_node)}),
     Resource("column", f"{_D}/columns/{{column:path}}", {JSON: api.column, **_linked(column_node)}),
     Resource("concept", "/concepts/{product}/{concept}", {JSON: api.concept, **_linked(concept_node)}),
+    Resource("glossary", "/concepts/{product}", _linked(glossary_node)),
     Resource("versions", f"{_D}/versions", {JSON: api.versions}),
     Resource("version", f"{_D}/versions/{{partition:path}}/{{number:int}}", {JSON: api.version}),
     Resource("schema", f"{_D}/schema", {JSON: api.schema}),

@@ -326,6 +326,11 @@ def concept(request: Request) -> HTMLResponse:
     return render(page, "concept.html", found=found, concept=found.concept)
 
 
+def glossary(request: Request) -> Response:
+    """The concepts of a product are on its page."""
+    return security.see_other(f"{_timely(request).to(at('products', request.path_params['product']))}#concepts")
+
+
 def entry(request: Request) -> HTMLResponse:
     """Something registered by hand or by a script."""
     page, name = _timely(request), request.path_params["name"]
@@ -545,6 +550,7 @@ routes: list[security.Guarded] = [
     _page("/products/{product}/examples/{example}/{number:int}.png", picture, "picture"),
     _page("/teams/{team:path}", team, "team"),
     _page("/concepts/{product}/{concept}", concept, "concept"),
+    _page("/concepts/{product}", glossary, "glossary"),
     _page("/entries/{name:path}", entry, "entry"),
     _page(f"{_DATASET}/columns/{{column:path}}", column, "column"),
     _page(f"{_DATASET}/versions", versions, "versions"),

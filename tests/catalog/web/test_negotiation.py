@@ -47,6 +47,18 @@ def test_json_ld_and_turtle_state_the_same(site, path):
     assert (URIRef(BASE + path), RDF.type, None) in turtle
 
 
+def test_a_glossary_is_a_scheme_with_its_concepts_and_for_people_on_the_page_of_its_product(site):
+    scheme, top = URIRef(f"{BASE}/concepts/shop"), URIRef(f"{BASE}/concepts/shop/amount")
+    for asked in (site.get("/concepts/shop.ttl"), site.get("/concepts/shop", accept=TURTLE)):
+        glossary = Graph().parse(data=asked.body, format="turtle")
+        assert (scheme, RDF.type, SKOS.ConceptScheme) in glossary
+        assert (top, SKOS.inScheme, scheme) in glossary
+    page = site.get("/concepts/shop", **BROWSER)
+    assert (page.status, page.headers["location"]) == (303, "/products/shop#concepts")
+    assert 'id="concepts"' in site.get("/products/shop", **BROWSER).text
+    assert site.get("/concepts/nothing.ttl").status == 404
+
+
 def test_a_concept_is_skos_and_a_dataset_dcat(site):
     concept = Graph().parse(data=site.get("/concepts/shop/amount.ttl").body, format="turtle")
     assert (URIRef(f"{BASE}/concepts/shop/amount"), RDF.type, SKOS.Concept) in concept
