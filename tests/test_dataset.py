@@ -883,6 +883,7 @@ def test_after_kill_9_a_run_anew_completes_it_as_well(location: Location, persis
     assert {v.number for v in history.versions()} == {1}
 
 
+@pytest.mark.skipif(not os.environ.get("CI"), reason="starts a code server and plans a year, which takes half a minute: set CI=1")
 def test_a_backfill_of_a_year_is_four_runs(location: Location, facts_file: Any) -> None:
     """By Dagster's own daemon, on a code server of its own."""
     from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
