@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from click.testing import CliRunner
 
 from dataproducts.catalog.database import Database
-from dataproducts.catalog.migrations import HEAD
+from dataproducts.catalog.migrations import HEAD, REVISIONS, upgrade
 from dataproducts.cli import cli
 from dataproducts.errors import CatalogUnavailable
 
@@ -19,16 +18,18 @@ def migrated() -> str:
     return result.output.strip()
 
 
-def test_tables_are_made_and_brought_forward_and_what_was_there_is_said(home: Path) -> None:
+def test_tables_are_made_once(home: Path) -> None:
     assert migrated() == f"The catalog's tables are of version {HEAD}: made"
     assert migrated() == f"The catalog's tables are of version {HEAD}: there already"
+
+
+def test_tables_are_brought_forward_and_what_was_there_is_said(home: Path) -> None:
     database = Database()
-    with database.writing() as connection:  # as the version before the newest left it
-        connection.execute(sa.text("drop index dataset_state_standing"))
-        connection.execute(sa.text("drop index dataset_state_quality"))
-        connection.execute(sa.text("update alembic_version set version_num = '0001'"))
+    with database.remaking() as connection:
+        upgrade(connection, REVISIONS[0])
     database.close()
-    assert migrated() == f"The catalog's tables are of version {HEAD}: brought there from 0001"
+    assert migrated() == f"The catalog's tables are of version {HEAD}: brought there from {REVISIONS[0]}"
+    assert migrated() == f"The catalog's tables are of version {HEAD}: there already"
 
 
 def test_a_database_that_does_not_answer_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
