@@ -87,11 +87,12 @@ class PortAsset(dg.AssetsDefinition):
         with self.port.open(offered(self.declaration), history, resources, "reconcile") as session:
             session.prepare()
             begun = journal.batch(journal.open, versions).versions if journal.open else ()
-            waiting = [v for v in begun or session.next_batch(delivered, versions) if _is_old(v, since)]
+            following = session.next_batch(delivered, versions)
+            waiting = [v for v in begun or following if _is_old(v, since)]
             if not waiting:  # what is old may be due after what is new; a port that passes versions over may have a newer one
                 old = [v for v in versions if _is_old(v, since) and delivered.newest.get(v.partition, 0) < v.number]
                 waiting = [v for v in session.next_batch(delivered, old) if _is_old(v, since)]
-            next_ones = {(v.partition, v.number): v for v in [*begun, *session.next_batch(delivered, versions)]}
+            next_ones = {(v.partition, v.number): v for v in [*begun, *following]}
             under_way = [v for v in next_ones.values() if not _is_old(v, since)]
             return (session.compare(arrived, full) if arrived else Comparison(0, 0)), waiting, under_way
 
